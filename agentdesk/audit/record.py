@@ -1,0 +1,95 @@
+"""Writing the record."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Self
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from agentdesk.audit.models import AuditContent, AuditEntry
+from agentdesk.digests import commitment, encode
+from agentdesk.ids import new_id
+from agentdesk.people.models import User
+
+type Via = AuditEntry.Via
+
+ACTIONS = frozenset(
+    {
+        "run.started", "run.claimed", "run.waiting", "run.succeeded", "run.failed", "run.cancelled", "run.stopped",
+        "run.cancel_requested", "run.continued", "run.forked", "run.input", "run.lost",
+        "call.allowed", "call.denied", "call.asked", "call.executing", "call.succeeded", "call.failed", "call.rejected",
+        "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
+        "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
+        "approval.expired", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
+        "decision.delivered", "decision.voided",
+        "rule.created", "rule.changed", "rule.deleted", "tool.registered", "tool.changed", "agent.registered",
+        "agent.changed", "user.changed", "team.changed", "membership.changed", "token.created", "token.revoked",
+        "login.succeeded", "login.failed", "logout",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where. ``act`` groups all entries of one act. ``user`` is None for the desk itself and its workers."""
+
+    label: str
+    via: str
+    user: User | None = None
+    address: str = ""
+    user_agent: str = ""
+    act: UUID = field(default_factory=new_id)
+
+    @classmethod
+    def of(cls, user: User, via: str = AuditEntry.Via.CLI) -> Self:
+        return cls(user.label, via, user)
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, via: str = AuditEntry.Via.WEB) -> Self:
+        """The signed-in user of a request. Raises TypeError when nobody is signed in."""
+        if not isinstance(request.user, User):
+            raise TypeError("nobody is signed in")
+        address = request.META.get("REMOTE_ADDR") or ""
+        return cls(request.user.label, via, request.user, address[:64], request.headers.get("User-Agent", "")[:300])
+
+    @classmethod
+    def desk(cls, label: str = "AgentDesk") -> Self:
+        """The desk itself: a worker, a sweep."""
+        return cls(label, AuditEntry.Via.WORKER)
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    object_type: str,
+    object_id: object,
+    object_label: str = "",
+    team_id: UUID | None = None,
+    run_id: UUID | None = None,
+    before: Any = None,
+    after: Any = None,
+    policy_version: int | None = None,
+    content: Any = None,
+) -> None:
+    """Write one entry, in the transaction of the change that it tells of.
+
+    ``before`` and ``after`` hold states, ids and digests. What may have to be erased one day (arguments, messages, results)
+    goes into ``content``, which the entry holds by commitment only. Raises ValueError for an action that is not listed.
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"unknown audit action {action!r}")
+    entry = AuditEntry(
+        at=timezone.now(), act=actor.act, actor_id=actor.user.pk if actor.user else None, actor_label=actor.label[:200],
+        via=actor.via, action=action, object_type=object_type, object_id=str(object_id), object_label=object_label[:300],
+        run_id=run_id, team_id=team_id, before=encode(before), after=encode(after), policy_version=policy_version,
+        address=actor.address, user_agent=actor.user_agent,
+    )  # fmt: skip
+    if content is not None:
+        body = encode(content)
+        salt = secrets.token_bytes(16)
+        entry.content = AuditContent.objects.create(salt=salt, body=body)
+        entry.commitment = commitment(salt, body)
+    entry.save(force_insert=True)

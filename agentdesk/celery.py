@@ -1,0 +1,48 @@
+"""The Celery application. Messages are hints: ids only, no results; the sweep finds whatever a lost one left behind."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentdesk.settings")
+
+from celery import Celery
+from django.conf import settings
+
+app = Celery("agentdesk")
+app.conf.update(
+    broker_url=settings.BROKER_URL,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "priority_steps": [0],
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+    },
+    task_default_queue=settings.QUEUE_DESK,
+    task_create_missing_queues=True,
+    task_routes={
+        "runs.tasks.advance": {"queue": settings.QUEUE_RUNS},
+        "runs.tasks.load_agents": {"queue": settings.QUEUE_RUNS},
+    },
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    task_publish_retry=False,
+    beat_schedule={
+        "sweep runs": {"task": "runs.tasks.sweep", "schedule": settings.SWEEP_SECONDS, "options": {"expires": 10}},
+        "sweep approvals": {
+            "task": "approvals.tasks.sweep",
+            "schedule": settings.SWEEP_SECONDS,
+            "options": {"expires": 10},
+        },
+    },
+    timezone="UTC",
+)
+app.autodiscover_tasks(["approvals", "runs"])

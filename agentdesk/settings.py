@@ -1,0 +1,213 @@
+"""Django settings: one file, read from the environment.
+
+A value that is not in the environment is looked up in ``<state folder>/env``, which ``make run`` writes, so that
+``manage.py`` works beside a running desk.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.utils.csp import CSP
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+STATE_DIR = Path(env.str("AGENTDESK_STATE_DIR", default=str(BASE_DIR / ".agentdesk")))
+if (STATE_DIR / "env").is_file():
+    env.read_env(STATE_DIR / "env")
+
+# --- What this desk is --------------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY")
+INSTANCE = env.str("AGENTDESK_INSTANCE", default="agentdesk")
+AGENTDESK_URL = env.str("AGENTDESK_URL", default="http://127.0.0.1:8000").rstrip("/")
+EMBEDDED = env.bool("AGENTDESK_EMBEDDED", default=False)
+DEMO = env.bool("AGENTDESK_DEMO", default=False)
+VERSION = "0.1.0"
+AGENTS = env.list("AGENTDESK_AGENTS", default=[str(BASE_DIR / "examples" / "support" / "langgraph.json")])
+
+_url = urlsplit(AGENTDESK_URL)
+SECURE = _url.scheme == "https"
+LOOPBACK = _url.hostname in {"127.0.0.1", "localhost", "::1"}
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_url.hostname or "", *(["localhost", "127.0.0.1"] if LOOPBACK else [])])
+ORIGINS = [AGENTDESK_URL] + ([f"http://{host}:{_url.port or 80}" for host in ("localhost", "127.0.0.1")] if LOOPBACK else [])
+CSRF_TRUSTED_ORIGINS = ORIGINS
+
+# --- Apps, middleware, pages --------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "agentdesk",
+    "agentdesk.people",
+    "agentdesk.audit",
+    "agentdesk.live",
+    "approvals",
+    "runs",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "agentdesk.urls"
+ASGI_APPLICATION = "agentdesk.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database: the app's role, and the owner's for migrations and grants ------------------------------------
+_DATABASE = env.db_url("DATABASE_URL")
+_OWNER = env.db_url("DATABASE_OWNER_URL", default=env.str("DATABASE_URL"))
+_OPTIONS = {
+    "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 10},
+    "server_side_binding": True,
+}
+DATABASES: dict[str, Any] = {
+    "default": {**_DATABASE, "CONN_MAX_AGE": 0, "OPTIONS": {**_DATABASE.get("OPTIONS", {}), **_OPTIONS}},
+    "owner": {**_OWNER, "CONN_MAX_AGE": 0, "TEST": {"MIRROR": "default"}},
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Broker and channel layer: hints only -------------------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"{INSTANCE}.live"},
+    },
+}
+BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)
+QUEUE_RUNS = f"{INSTANCE}.runs"
+QUEUE_DESK = f"{INSTANCE}.desk"
+
+# --- People -------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "people.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "agentdesk.people.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "agentdesk.people.adapters.SocialAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = (
+    {
+        "openid_connect": {
+            "APPS": [
+                {
+                    "provider_id": "sso",
+                    "name": env.str("OIDC_NAME", default="Single sign-on"),
+                    "client_id": env.str("OIDC_CLIENT_ID"),
+                    "secret": env.str("OIDC_CLIENT_SECRET"),
+                    "settings": {"server_url": env.str("OIDC_URL")},
+                }
+            ]
+        }
+    }
+    if env.str("OIDC_CLIENT_ID", default="")
+    else {}
+)
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = LOOPBACK
+
+# --- Cookies, sessions, headers -----------------------------------------------------------------------------
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = f"{INSTANCE}_session"
+CSRF_COOKIE_NAME = f"{INSTANCE}_csrf"
+LANGUAGE_COOKIE_NAME = f"{INSTANCE}_language"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = SECURE and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if SECURE else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CSP: dict[str, list[str]] = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "manifest-src": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+INPUT_MAX_BYTES = env.int("AGENTDESK_INPUT_MAX_BYTES", default=256 * 1024)
+
+# --- Static files -------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(STATE_DIR / "static")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+# --- Language, time, mail -----------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOCALE_PATHS = [BASE_DIR / "locale"]
+_EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
+vars().update(_EMAIL)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="AgentDesk <agentdesk@localhost>")
+
+# --- Runs and approvals -------------------------------------------------------------------------------------
+APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
+RUN_LIMITS: dict[str, int] = {"supersteps": 200, "model_calls": 60, "tool_calls": 60, "wall_seconds": 3600}
+
+# --- Logs: one JSON object a line ---------------------------------------------------------------------------
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "agentdesk.telemetry.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}, "daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+}

@@ -1,0 +1,8 @@
+"""Tables of approvals: tools and rules, policy versions and evaluations, approvals with reviews and decisions."""
+
+from approvals.models.approvals import Approval, Decision, Review
+from approvals.models.evaluations import Evaluation
+from approvals.models.rules import PolicyVersion, Rule
+from approvals.models.tools import Tool
+
+__all__ = ["Approval", "Decision", "Evaluation", "PolicyVersion", "Review", "Rule", "Tool"]

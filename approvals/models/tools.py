@@ -1,0 +1,49 @@
+"""What agents can call, as admins label it."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agentdesk.ids import new_id
+from agentdesk.people.models import Team
+from approvals.states import Risk
+
+
+class Effect(models.TextChoices):
+    READ = "read", _("Reads")
+    WRITE = "write", _("Writes")
+    IRREVERSIBLE = "irreversible", _("Cannot be taken back")
+
+
+class Tool(models.Model):
+    """One tool of one agent. Schema and description come from the agent's code; the labels are prefilled from the tool's
+    metadata and belong to the admin from then on."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    agent = models.SlugField(max_length=64)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="tools")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    schema = models.JSONField(default=dict)
+    schema_version = models.CharField(max_length=71, blank=True, help_text=_("Digest of the schema."))
+    effect = models.CharField(max_length=12, choices=Effect, default=Effect.WRITE)
+    egress = models.BooleanField(default=True, help_text=_("Data leaves the house."))
+    idempotent = models.BooleanField(default=False, help_text=_("Running it twice with one key has one effect."))
+    dry_run = models.BooleanField(default=False, help_text=_("It can say what it would do."))
+    undo_tool = models.CharField(max_length=200, blank=True)
+    risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
+    timeout_seconds = models.PositiveIntegerField(default=60)
+    enabled = models.BooleanField(default=True, help_text=_("Switched off: refused at the next gate, approved or not."))
+    labels_from = models.CharField(
+        max_length=8, default="code", choices=[("code", _("code")), ("admin", _("admin")), ("run", _("seen in a run"))]
+    )
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["agent", "name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["agent", "name"], name="tool_once")]
+
+    def __str__(self) -> str:
+        return f"{self.agent} · {self.name}"

@@ -1,0 +1,107 @@
+"""Runs and their steps."""
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from agentdesk.ids import new_id
+from agentdesk.people.models import Team
+from runs.models.agents import Agent
+from runs.states import LIVE, RunStatus, StepKind, StepStatus
+
+if TYPE_CHECKING:
+    from agentdesk.people.models import User
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: "User") -> Self:
+        if user.is_superuser and user.is_active:
+            return self
+        return self.filter(team__in=user.team_ids())
+
+    def live(self) -> Self:
+        return self.filter(status__in=LIVE)
+
+
+class Run(models.Model):
+    """One execution of an agent.
+
+    ``attempt`` is the fence: it rises with every claim, and whatever an older attempt still writes is refused.
+    ``claimed_by`` is the advisory-lock key of the worker process that drives the run; a run is orphaned when it is
+    running and that key is no longer held. ``wanted`` counts orders to advance; a release that finds it risen looks again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="runs")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="runs")
+    agent_version = models.CharField(max_length=100, blank=True)
+    status = models.CharField(max_length=9, choices=RunStatus, default=RunStatus.QUEUED)
+    stop_reason = models.CharField(max_length=64, blank=True)
+    title = models.CharField(max_length=200, blank=True, help_text="What it is about, taken from its input.")
+    input = models.JSONField(help_text="Encoded.")
+    output = models.JSONField(null=True, help_text="Encoded.")
+    error = models.JSONField(null=True, help_text="{kind, message}: for everybody.")
+    traceback = models.TextField(blank=True, help_text="For operators only.")
+    thread_id = models.CharField(max_length=200, unique=True)
+    dry_run = models.BooleanField(default=False)
+    limits = models.JSONField(default=dict)
+    counters = models.JSONField(default=dict)
+    attempt = models.PositiveIntegerField(default=0)
+    claimed_by = models.BigIntegerField(null=True)
+    wanted = models.PositiveBigIntegerField(default=1)
+    dispatched_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.CharField(max_length=200, blank=True)
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    requester_label = models.CharField(max_length=200)
+    traceparent = models.CharField(max_length=64, blank=True)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
+    parent_checkpoint = models.CharField(max_length=64, blank=True)
+    revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    active_seconds = models.FloatField(default=0)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status")]
+        indexes: ClassVar = [
+            models.Index(fields=["team", "-created_at"], name="run_team"),
+            models.Index(fields=["changed_at"], name="run_live", condition=Q(status__in=sorted(LIVE))),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or str(self.id)
+
+
+class Step(models.Model):
+    """One recorded event of a run: the trace tree. ``key`` is the event's own id, ``parent_key`` that of what it happened in.
+    Rows of one run sort by ``id``."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="steps")
+    key = models.UUIDField()
+    parent_key = models.UUIDField(null=True)
+    attempt = models.PositiveIntegerField()
+    kind = models.CharField(max_length=8, choices=StepKind)
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=6, choices=StepStatus)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "key"], name="step_once"),
+            models.CheckConstraint(condition=Q(status__in=StepStatus.values), name="step_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
