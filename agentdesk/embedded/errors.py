@@ -1,0 +1,2 @@
+class CannotStart(Exception):
+    """The desk cannot start. The message is one line for the person at the terminal: what is wrong and the way out."""

@@ -1,0 +1,77 @@
+"""Starting and ending child processes, so that none outlives us in a way that harms the next start."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from agentdesk.embedded.accounts import Account
+
+PR_SET_PDEATHSIG = 1
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    output: IO[bytes] | int,
+    death_signal: signal.Signals,
+    env: Mapping[str, str] | None = None,
+    account: Account | None = None,
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own (a Ctrl-C reaches only us), standard error joined to `output`.
+
+    On Linux the kernel sends it `death_signal` when we die, however we die. Call it from the main thread only:
+    the kernel counts the death of the thread that started the child. Raises OSError if the program cannot run.
+    """
+    return subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=None if env is None else dict(env),
+        cwd=folder,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(death_signal),
+        **_credentials(account),
+    )
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]], sign: signal.Signals, patience: float) -> None:
+    """Send `sign` to all that still run, wait `patience` seconds in all, then kill what is left and collect it."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(sign)
+    deadline = time.monotonic() + patience
+    for process in processes:
+        try:
+            process.wait(max(0.01, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _credentials(account: Account | None) -> dict[str, int | list[int]]:
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    # Loaded here, before the fork: the child may not import or allocate much between fork and exec.
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def ask_kernel() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        if os.getppid() != parent:  # we died between fork and prctl: no signal will come
+            os._exit(1)
+
+    return ask_kernel
