@@ -1,0 +1,99 @@
+// The keyboard. Keys do what a visible control does, and only while no field has the focus.
+//
+//   data-key="n"             the key presses this link or button (or moves the focus into this field)
+//   data-key="a" data-aim    the key only moves the focus here: Enter is the second, deliberate press
+//   data-key="g r"           two keys after one another
+//   data-row                 one of the rows that j and k walk through; its first link is what Enter opens
+//
+// A page gives the key of a decision to low risk only, aims for medium risk, and gives none above. One switch turns it all off.
+
+const OFF = "desk.keys.off";
+const SEQUENCE_MS = 1200;
+
+const map = document.getElementById("keys");
+let pending = "";
+let pendingTimer = 0;
+
+const off = () => localStorage.getItem(OFF) === "1";
+const typing = (target) => target.closest("input, textarea, select, [contenteditable]") && !["checkbox", "radio", "button"].includes(target.type);
+const visible = (element) => element.checkVisibility() && !element.matches(":disabled");
+
+function press(element) {
+  if (element.matches("input:not([type=checkbox]), textarea, select") || "aim" in element.dataset) {
+    element.focus();
+    return;
+  }
+  element.click();
+}
+
+function find(key) {
+  return [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find(visible);
+}
+
+function walk(step) {
+  const rows = [...document.querySelectorAll("[data-row]")].filter(visible);
+  if (!rows.length) return false;
+  const at = rows.findIndex((row) => row.classList.contains("current") || row.contains(document.activeElement));
+  const next = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))];
+  for (const row of rows) row.classList.toggle("current", row === next);
+  next.querySelector("a").focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function leave() {
+  if (document.activeElement !== document.body) document.activeElement.blur();
+  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+}
+
+/** True when the key meant something here. */
+function act(key) {
+  const chord = pending ? `${pending} ${key}` : key;
+  pending = "";
+  if (chord === "j") return walk(1);
+  if (chord === "k") return walk(-1);
+  if (chord === "?") {
+    map.showModal();
+    return true;
+  }
+  const target = find(chord);
+  if (target) {
+    press(target);
+    return true;
+  }
+  if (document.querySelector(`[data-key^="${CSS.escape(key)} "]`)) {
+    pending = key;
+    clearTimeout(pendingTimer);
+    pendingTimer = setTimeout(() => (pending = ""), SEQUENCE_MS);
+    return true;
+  }
+  return false;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return leave();
+  if (off() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
+  if (typing(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key.length === 1 && act(event.key)) event.preventDefault();
+});
+
+document.addEventListener("click", ({ target }) => {
+  if (target.closest("[data-open-keys]")) map.showModal();
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(target)) menu.open = false;
+  }
+});
+
+if (map) {
+  const toggle = map.querySelector("[data-keys-switch]");
+  const showState = () => {
+    toggle.checked = !off();
+    document.documentElement.toggleAttribute("data-keys-off", off());
+  };
+  toggle.addEventListener("change", () => {
+    if (toggle.checked) localStorage.removeItem(OFF);
+    else localStorage.setItem(OFF, "1");
+    showState();
+  });
+  showState();
+}

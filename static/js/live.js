@@ -1,0 +1,230 @@
+// The page's one WebSocket. The server pushes fragments; what they say is a hint and an older version never replaces a newer one.
+// Whenever something may have been missed (connect, reconnect, focus, a gap) the live regions are fetched again over HTTP.
+//
+// In the page:  <body data-live="/ws/live/">            where to connect; without it nothing happens
+//               data-watch="approval:ID"                 what this element wants to hear of
+//               data-refetch="URL"                       the element's own fragment over HTTP
+//               data-v="3"                               the version shown
+//               data-say="Approved by Sam Ashby"         announced to screen readers when a push changes it
+
+const SILENCE_MS = 40_000;
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 30_000;
+const FINAL_CODES = new Set([4401, 4403]);
+
+const wire = document.getElementById("wire");
+const banner = document.getElementById("offline");
+const announcer = document.getElementById("announce");
+
+let socket = null;
+let attempts = 0;
+let heardAt = 0;
+let ended = false;
+let watched = "";
+let retryTimer = 0;
+
+/** Shows the state of the connection: connecting, live, offline or ended. */
+function show(state) {
+  if (wire.dataset.state === state) return;
+  wire.dataset.state = state;
+  wire.querySelector("[data-word]").textContent = wire.dataset[state];
+  if (state === "offline" && banner.hidden) {
+    banner.querySelector("time").dateTime = new Date().toISOString();
+    banner.hidden = false;
+  }
+  if (state === "live") banner.hidden = true;
+}
+
+function connect() {
+  clearTimeout(retryTimer);
+  if (ended || (socket && socket.readyState <= WebSocket.OPEN)) return;
+  const address = new URL(document.body.dataset.live, location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(address);
+  socket.addEventListener("open", opened);
+  socket.addEventListener("message", ({ data }) => heard(JSON.parse(data)));
+  socket.addEventListener("close", closed);
+  heardAt = Date.now();
+}
+
+function opened() {
+  attempts = 0;
+  heardAt = Date.now();
+  watched = "";
+  show("live");
+  watch();
+  refetchAll();
+}
+
+function closed({ code, target }) {
+  if (target !== socket) return;
+  socket = null;
+  if (FINAL_CODES.has(code)) {
+    ended = true;
+    show("ended");
+    return;
+  }
+  show("offline");
+  attempts += 1;
+  const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);
+  retryTimer = setTimeout(connect, longest * (0.5 + Math.random() / 2));
+}
+
+/** Tells the server what the page shows; again only when that has changed. */
+function watch() {
+  if (socket?.readyState !== WebSocket.OPEN) return;
+  const names = new Set([...document.querySelectorAll("[data-watch]")].map((element) => element.dataset.watch));
+  const wanted = JSON.stringify({ watch: [...names].sort().map((name) => splitOnce(name)) });
+  if (wanted === watched) return;
+  watched = wanted;
+  socket.send(wanted);
+}
+
+function splitOnce(name) {
+  const at = name.indexOf(":");
+  return [name.slice(0, at), name.slice(at + 1)];
+}
+
+function heard(frame) {
+  heardAt = Date.now();
+  show("live");
+  if (frame.kind === "hb") return;
+  if (frame.kind === "token") {
+    document.dispatchEvent(new CustomEvent("desk:token", { detail: frame }));
+    return;
+  }
+  const shown = frame.html ? placeAll(frame) : false;
+  tellTheOthers(frame, shown);
+}
+
+/** Puts each root element of a pushed fragment in place of its namesake; true when one was found. */
+function placeAll(frame) {
+  const template = document.createElement("template");
+  template.innerHTML = frame.html;
+  let found = false;
+  for (const incoming of [...template.content.children]) {
+    const current = document.getElementById(incoming.id);
+    if (!current) continue;
+    found = true;
+    if (version(incoming) > version(current)) place(current, incoming);
+  }
+  return found;
+}
+
+/** Regions that hear of the same thing but only come over HTTP: the decision form, a list, a counter. */
+function tellTheOthers(frame, shown) {
+  const name = `${frame.kind}:${frame.id}`;
+  for (const region of document.querySelectorAll(`[data-watch="${CSS.escape(name)}"][data-refetch]`)) {
+    const behind = version(region) < frame.version;
+    if (behind || !(shown || "v" in region.dataset)) refetch(region);
+  }
+}
+
+function version(element) {
+  return Number(element.dataset.v ?? 0);
+}
+
+/** Morphs `current` into `incoming`, keeping focus, scroll positions and what the reader has folded open. */
+function place(current, incoming) {
+  for (const details of current.querySelectorAll("details[id]")) {
+    incoming.querySelector(`#${CSS.escape(details.id)}`)?.toggleAttribute("open", details.open);
+  }
+  const saidBefore = current.dataset.say;
+  const swapped = htmx.swap({ text: incoming.outerHTML, target: current, swap: "outerMorph", sourceElement: document.body });
+  if (incoming.dataset.say && incoming.dataset.say !== saidBefore) announcer.textContent = incoming.dataset.say;
+  return swapped;
+}
+
+function refetchAll() {
+  for (const region of document.querySelectorAll("[data-refetch]")) refetch(region);
+}
+
+const underway = new Map();
+
+/** Fetches a region's own fragment. One request at a time for each; a wish that comes meanwhile is served by one more. */
+async function refetch(region) {
+  const url = region.dataset.refetch;
+  if (underway.has(url)) {
+    underway.set(url, true);
+    return;
+  }
+  underway.set(url, false);
+  try {
+    await refetchOnce(region, url);
+  } finally {
+    const again = underway.get(url);
+    underway.delete(url);
+    if (again && region.isConnected) refetch(region);
+  }
+}
+
+async function refetchOnce(region, url) {
+  let answer;
+  try {
+    answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin", cache: "no-store" });
+  } catch (error) {
+    if (error instanceof TypeError) return show("offline");
+    throw error;
+  }
+  if (answer.redirected || answer.status === 401) return show("ended");
+  if (!answer.ok || answer.status === 204) return;
+  const template = document.createElement("template");
+  template.innerHTML = await answer.text();
+  for (const incoming of [...template.content.children]) {
+    const current = document.getElementById(incoming.id);
+    if (!current || version(incoming) < version(current)) continue;
+    if (current.matches("[data-keep-typing]")) offer(current, incoming);
+    else await place(current, incoming);
+  }
+}
+
+/** A form is replaced only while nobody has begun to fill it in; otherwise it says that something changed. */
+function offer(current, incoming) {
+  if (version(incoming) === version(current)) return;
+  if (touched(current)) current.querySelector("[data-changed-note]")?.removeAttribute("hidden");
+  else place(current, incoming);
+}
+
+function touched(form) {
+  return [...form.querySelectorAll("input, textarea, select")].some((control) => {
+    if (control.type === "hidden") return false;
+    if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
+    if (control.tagName === "SELECT") return picked(control) !== chosenAtFirst(control);
+    return control.value !== control.defaultValue;
+  });
+}
+
+const picked = (select) => [...select.selectedOptions].map((option) => option.value).join("\n");
+
+function chosenAtFirst(select) {
+  const marked = [...select.options].filter((option) => option.defaultSelected);
+  if (!marked.length && !select.multiple && select.options.length) marked.push(select.options[0]);
+  return marked.map((option) => option.value).join("\n");
+}
+
+/** The number of waiting approvals stands in the tab's title too. */
+function countInTitle() {
+  const count = document.getElementById("inbox-count")?.textContent.trim();
+  const plain = document.title.replace(/^\([^)]*\) /, "");
+  document.title = count && count !== "0" ? `(${count}) ${plain}` : plain;
+}
+
+function lookAgain() {
+  if (document.visibilityState !== "visible" || ended) return;
+  if (socket?.readyState === WebSocket.OPEN) refetchAll();
+  else connect();
+}
+
+if (document.body.dataset.live) {
+  connect();
+  setInterval(() => {
+    if (socket?.readyState === WebSocket.OPEN && Date.now() - heardAt > SILENCE_MS) socket.close(4000, "silence");
+  }, 5_000);
+  document.addEventListener("visibilitychange", lookAgain);
+  addEventListener("online", connect);
+  addEventListener("pageshow", ({ persisted }) => persisted && lookAgain());
+  document.addEventListener("htmx:after:swap", () => {
+    watch();
+    countInTitle();
+  });
+}
