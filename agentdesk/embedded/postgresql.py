@@ -111,9 +111,7 @@ class PostgreSQL:
             for role, password in ((OWNER, self.secrets.owner), (APP, self.secrets.app)):
                 self._make_role(connection, role, password)
             # A page or task that asks for half a minute is stuck; migrations may take as long as they need.
-            connection.execute(
-                sql.SQL("ALTER ROLE {} SET statement_timeout = '30s'").format(sql.Identifier(APP))
-            )
+            connection.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = '30s'").format(sql.Identifier(APP)))
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
