@@ -95,9 +95,7 @@ class Step(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     data = models.JSONField(default=dict)
-    revision = models.PositiveBigIntegerField(
-        default=1, editable=False, help_text="Rises with every change; a trigger counts."
-    )
+    revision = models.PositiveBigIntegerField(default=1, editable=False, help_text="Rises with every change; a trigger counts.")
 
     class Meta:
         ordering: ClassVar = ["id"]

@@ -6,6 +6,7 @@
 //               data-refetch="URL"                       the element's own fragment over HTTP
 //               data-v="3"                               the version shown
 //               data-say="Approved by Sam Ashby"         announced to screen readers when a push changes it
+//               data-into="story" data-order="0012"      where a fragment belongs that is new on this page
 
 const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
@@ -97,18 +98,42 @@ function heard(frame) {
   tellTheOthers(frame, shown);
 }
 
-/** Puts each root element of a pushed fragment in place of its namesake; true when one was found. */
+/** Puts each root element of a pushed fragment in place of its namesake, or into its list; true when it is on the page. */
 function placeAll(frame) {
   const template = document.createElement("template");
   template.innerHTML = frame.html;
   let found = false;
   for (const incoming of [...template.content.children]) {
     const current = document.getElementById(incoming.id);
-    if (!current) continue;
+    if (!current) {
+      found = insert(incoming) || found;
+      continue;
+    }
     found = true;
     if (version(incoming) > version(current)) place(current, incoming);
   }
   return found;
+}
+
+/** Puts a line that is new on this page into its list, by its order; false when the list is not here. */
+function insert(incoming) {
+  const list = document.getElementById(incoming.dataset.into ?? "");
+  if (!list) return false;
+  list.insertBefore(incoming, follower(list, incoming) ?? null); // at once: its next version may be in the next frame
+  return true;
+}
+
+function follower(list, line) {
+  return [...list.children].find((other) => (other.dataset.order ?? "") > line.dataset.order);
+}
+
+/** Lines that were pushed while a list was on its way over HTTP are newer than it: they stay. */
+function keepNewer(current, incoming) {
+  for (const line of current.querySelectorAll(`:scope > [data-into="${CSS.escape(current.id)}"]`)) {
+    const twin = incoming.querySelector(`#${CSS.escape(line.id)}`);
+    if (!twin) incoming.insertBefore(line.cloneNode(true), follower(incoming, line) ?? null);
+    else if (version(line) > version(twin)) twin.replaceWith(line.cloneNode(true));
+  }
 }
 
 /** Regions that hear of the same thing but only come over HTTP: the decision form, a list, a counter. */
@@ -173,6 +198,7 @@ async function refetchOnce(region, url) {
   for (const incoming of [...template.content.children]) {
     const current = document.getElementById(incoming.id);
     if (!current || version(incoming) < version(current)) continue;
+    keepNewer(current, incoming);
     if (current.matches("[data-keep-typing]")) offer(current, incoming);
     else await place(current, incoming);
   }
