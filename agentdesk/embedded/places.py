@@ -22,7 +22,7 @@ NEEDED_BYTES = 300 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of one checkout. `state` is ours alone (mode 700), `data` can be passed through (711)."""
+    """The folders of one checkout: `state` for what the desk writes, `data` for the embedded servers."""
 
     checkout: Path
     state: Path
@@ -66,8 +66,10 @@ def find_places(checkout: Path, environ: Mapping[str, str]) -> Places:
 
 def make_places(places: Places) -> None:
     """Make the folders and see that they can be written. Raises CannotStart for a read-only or a full disk."""
-    _make_writable(places.state, 0o700 if places.state != places.data else 0o711, "AGENTDESK_STATE_DIR")
-    _make_writable(places.data, 0o711, "AGENTDESK_DATA_DIR")
+    # Root's servers run as another user, who must pass through the data folder; nobody else has business there.
+    data_mode = 0o711 if os.geteuid() == 0 else 0o700
+    _make_writable(places.state, 0o700, "AGENTDESK_STATE_DIR")
+    _make_writable(places.data, data_mode, "AGENTDESK_DATA_DIR")
     free = shutil.disk_usage(places.data).free
     if free < NEEDED_BYTES:
         raise CannotStart(

@@ -15,7 +15,7 @@ from psycopg import sql
 from agentdesk.embedded.accounts import Account
 from agentdesk.embedded.errors import CannotStart
 from agentdesk.embedded.ports import free_port, is_free
-from agentdesk.embedded.processes import end, spawn
+from agentdesk.embedded.processes import end, open_log, spawn
 from agentdesk.embedded.programs import POSTGRESQL_MAJOR, postgresql_folder
 from agentdesk.embedded.secrets import Secrets
 
@@ -92,11 +92,15 @@ class PostgreSQL:
         command = [str(self._programs / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with self.log.open("ab") as log:
+        with open_log(self.log) as log:
             self.process = spawn(
                 command, output=log, death_signal=self.stop_signal, env=_bare_env(), account=self.account, folder=Path("/")
             )
-        self._wait_until_ready(self.process)
+        try:
+            self._wait_until_ready(self.process)
+        except CannotStart:
+            self.stop()
+            raise
         return self.process
 
     def stop(self) -> None:
@@ -160,7 +164,7 @@ class PostgreSQL:
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         if not self.durable:
             command.append("--no-sync")
-        with self.log.open("ab") as log:
+        with open_log(self.log) as log:
             log.truncate(0)
             process = spawn(
                 command, output=log, death_signal=signal.SIGKILL, env=_bare_env(), account=self.account, folder=Path("/")

@@ -42,6 +42,11 @@ def spawn(
     )
 
 
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log for appending; only we may read it (a server's log can quote what was in a statement)."""
+    return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+
+
 def end(processes: Sequence[subprocess.Popen[bytes]], sign: signal.Signals, patience: float) -> None:
     """Send `sign` to all that still run, wait `patience` seconds in all, then kill what is left and collect it."""
     for process in processes:

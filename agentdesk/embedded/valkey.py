@@ -11,7 +11,7 @@ from agentdesk.embedded.accounts import Account
 from agentdesk.embedded.errors import CannotStart
 from agentdesk.embedded.ports import free_port, is_free
 from agentdesk.embedded.postgresql import last_line
-from agentdesk.embedded.processes import end, spawn
+from agentdesk.embedded.processes import end, open_log, spawn
 from agentdesk.embedded.programs import valkey_program
 from agentdesk.embedded.secrets import Secrets, write_private
 
@@ -48,7 +48,7 @@ class Valkey:
         write_private(self.configuration, self._settings())
         if self.account is not None:
             self.account.own(self.configuration)
-        with self.log.open("ab") as log:
+        with open_log(self.log) as log:
             self.process = spawn(
                 [str(self._program), str(self.configuration)],
                 output=log,
@@ -57,7 +57,11 @@ class Valkey:
                 folder=Path("/"),
                 env={},
             )
-        self._wait_until_ready(self.process)
+        try:
+            self._wait_until_ready(self.process)
+        except CannotStart:
+            self.stop()
+            raise
         return self.process
 
     def stop(self) -> None:
