@@ -1,6 +1,8 @@
 """Who people are: users, teams, memberships with roles, and access tokens."""
 
-from typing import ClassVar
+from collections import defaultdict
+from collections.abc import Collection
+from typing import ClassVar, Self
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractUser
@@ -53,6 +55,22 @@ class User(AbstractUser):
         if not hasattr(self, "_memberships"):
             self._memberships = list(self.memberships.values_list("team_id", "role"))
         return {team for team, role in self._memberships if not roles or role in roles}
+
+    @property
+    def administers(self) -> bool:
+        """Whether Django admin is open to this user: all of it to a superuser, their teams' part to a team's admin."""
+        return self.is_active and (self.is_superuser or bool(self.team_ids(Role.ADMIN)))
+
+    @classmethod
+    def active_with_roles(cls, ids: Collection[UUID]) -> dict[UUID, Self]:
+        """Those of ``ids`` who are active, as of now, each with the memberships that :meth:`team_ids` reads. Two queries."""
+        users = {user.pk: user for user in cls._default_manager.filter(pk__in=ids, is_active=True)}
+        roles: dict[UUID, list[tuple[UUID, str]]] = defaultdict(list)
+        for user_id, team_id, role in Membership.objects.filter(user__in=users).values_list("user_id", "team_id", "role"):
+            roles[user_id].append((team_id, role))
+        for user in users.values():
+            user._memberships = roles[user.pk]
+        return users
 
 
 class Team(models.Model):

@@ -1,0 +1,167 @@
+"""Who gets which event, and how it looks: the database's half of a push, run in a thread."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.utils import timezone, translation
+from django.utils.crypto import constant_time_compare
+
+from agentdesk.live import registry
+from agentdesk.people.models import User
+
+type Topic = tuple[str, str]
+
+INBOX: Topic = ("inbox", "mine")
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Whose page it is: the user, the session it was opened in, and what the session's hash was then."""
+
+    user_id: UUID
+    session_key: str
+    session_hash: str
+
+
+class Seated(Protocol):
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as the channel layer brought it. ``text`` and ``seq`` are a token's."""
+
+    kind: str
+    id: str
+    version: int = 0
+    run: str = ""
+    text: str = ""
+    seq: int = 0
+
+    @classmethod
+    def read(cls, raw: dict[str, Any]) -> "Event":
+        """Raises KeyError, TypeError or ValueError for what is not an event."""
+        if raw["kind"] == "token":
+            return cls("token", str(raw["step"]), run=str(raw["run"]), text=str(raw["text"]), seq=int(raw["seq"]))
+        return cls(str(raw["kind"]), str(raw["id"]), int(raw["version"]), run=str(raw.get("run", "")))
+
+    @property
+    def topic(self) -> Topic:
+        """What a page must watch to get it."""
+        match self.kind:
+            case "row":
+                return INBOX
+            case "step" | "call" | "token":
+                return ("run", self.run)
+        return (self.kind, self.id)
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The registered kind and the id whose visibility decides: a token is as visible as its run."""
+        return ("run", self.run) if self.kind == "token" else (self.kind, self.id)
+
+
+@dataclass(slots=True)
+class Delivery[S: Seated]:
+    """Frames to send, each with its receivers, in order; and the sockets whose session or user is no longer valid."""
+
+    frames: list[tuple[str, list[S]]]
+    ended: set[S]
+
+
+def admit(session_key: str | None) -> Seat | None:
+    """The seat of whoever is signed in with this session, or None. Changes nothing."""
+    if not session_key:
+        return None
+    session = SessionStore(session_key).load()
+    try:
+        user_id = User._meta.pk.to_python(session.get(SESSION_KEY))
+    except ValidationError:
+        return None
+    user = User.objects.filter(pk=user_id, is_active=True).first() if user_id else None
+    if user is None:
+        return None
+    known = str(session.get(HASH_SESSION_KEY, ""))
+    valid = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    if not any(constant_time_compare(known, each) for each in valid):
+        return None
+    return Seat(user.pk, session_key, user.get_session_auth_hash())
+
+
+def still_present[S: Seated](sockets: Collection[S]) -> dict[S, User]:
+    """Those whose session still exists, unexpired, and whose user is active and has not changed the password. Three queries."""
+    users = User.active_with_roles({socket.seat.user_id for socket in sockets})
+    hashes = {pk: user.get_session_auth_hash() for pk, user in users.items()}
+    keys = {socket.seat.session_key for socket in sockets}
+    alive = set(
+        Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now()).values_list("session_key", flat=True)
+    )
+    return {
+        socket: users[seat.user_id]
+        for socket in sockets
+        if (seat := socket.seat).session_key in alive and hashes.get(seat.user_id) == seat.session_hash
+    }
+
+
+def prepare[S: Seated](events: Sequence[tuple[Event, Collection[S]]]) -> Delivery[S]:
+    """Decide who of the watchers gets each event and render it once per language. Permissions are as of now."""
+    sockets = {socket for _, watchers in events for socket in watchers}
+    present = still_present(sockets)
+    visible = _visible([(event, [present[s] for s in watchers if s in present]) for event, watchers in events])
+    frames: list[tuple[str, list[S]]] = []
+    for event, watchers in events:
+        receivers: dict[str, list[S]] = defaultdict(list)
+        for socket in watchers:
+            user = present.get(socket)
+            if user is not None and (user.pk, *event.subject) in visible:
+                receivers[_language(user)].append(socket)
+        for language, group in receivers.items():
+            with translation.override(language):
+                text = _frame(event)
+            if text is not None:
+                frames.append((text, group))
+    return Delivery(frames, sockets - present.keys())
+
+
+def _visible(events: Iterable[tuple[Event, Collection[User]]]) -> set[tuple[UUID, str, str]]:
+    """(user, kind, id) of everything that may be seen; one query per kind."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    users: dict[str, dict[UUID, User]] = defaultdict(dict)
+    for event, viewers in events:
+        kind, id = event.subject
+        ids[kind].add(id)
+        users[kind].update((user.pk, user) for user in viewers)
+    found: set[tuple[UUID, str, str]] = set()
+    for kind, wanted in ids.items():
+        pushed = registry.get(kind)
+        if pushed is not None and users[kind]:
+            seen = pushed.visible_ids(users[kind].values(), wanted)
+            found |= {(user, kind, id) for user, visible in seen.items() for id in visible}
+    return found
+
+
+def _frame(event: Event) -> str | None:
+    """The frame's JSON, or None when the object is gone."""
+    if event.kind == "token":
+        frame: dict[str, Any] = {"kind": "token", "run": event.run, "step": event.id, "seq": event.seq, "text": event.text}
+        return json.dumps(frame)
+    pushed = registry.get(event.kind)
+    rendered = pushed.render(event.id, event.version) if pushed else None
+    if rendered is None:
+        return None
+    version, html = rendered
+    frame = {"kind": event.kind, "id": event.id, "version": version, "html": html}
+    return json.dumps(frame | ({"run": event.run} if event.run else {}))
+
+
+def _language(user: User) -> str:
+    return user.language if user.language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

@@ -1,0 +1,123 @@
+"""The WebSocket of a page: /ws/live/. Data flows to the page; all it sends is what it wants to hear of.
+
+Server to page: ``{"kind", "id", "version", "html"}`` with ``run`` where there is one, ``{"kind": "token", …}``,
+``{"kind": "hb"}`` and ``{"kind": "resync"}`` (fetch everything anew). Page to server: ``{"watch": [[kind, id], …]}``.
+A refused socket is accepted first and closed with a code of ours: closed before that, the browser would see 1006 and try for
+ever.
+"""
+
+import json
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.http.cookie import parse_cookie
+
+from agentdesk.live.audience import INBOX, Seat, Topic, admit
+from agentdesk.live.hub import HEARTBEAT, hub
+
+log = logging.getLogger(__name__)
+
+SIGNED_OUT = 4401
+WRONG_ORIGIN = 4403
+MALFORMED = 4400
+TOO_MANY = 4429
+FRAME_MAX = 32 * 1024  # characters
+WATCH_MAX = 300
+SOCKETS_MAX = 50  # per user and process
+WATCHED_KINDS = frozenset({"approval", "run"})
+
+
+class Malformed(Exception):
+    """The frame is not a list of what to watch."""
+
+
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is not typed
+    """One page's socket."""
+
+    channel_layer_alias = ""  # none: the hub subscribes once for all sockets of the process
+    seat: Seat
+
+    async def connect(self) -> None:
+        headers = dict(self.scope["headers"])
+        if not origin_allowed(headers.get(b"origin", b"").decode("latin1")):
+            await self._refuse(WRONG_ORIGIN)
+            return
+        cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
+        seat = await hub().call(admit, cookies.get(settings.SESSION_COOKIE_NAME))
+        if seat is None:
+            await self._refuse(SIGNED_OUT)
+        elif hub().open_for(seat.user_id) >= SOCKETS_MAX:
+            await self._refuse(TOO_MANY)
+        else:
+            self.seat = seat
+            await hub().join(self)
+            await self.accept()
+            if hub().hears:
+                await self.send_frame(HEARTBEAT)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            hub().watch(self, read_watch(text_data))
+        except Malformed:
+            await self.close(MALFORMED)
+
+    async def disconnect(self, code: int) -> None:
+        if hasattr(self, "seat"):
+            hub().leave(self)
+
+    async def send_frame(self, text: str) -> None:
+        """Send one frame of JSON."""
+        await self.send(text_data=text)
+
+    async def end(self) -> None:
+        """Close: whoever opened the page is no longer signed in."""
+        await self.close(SIGNED_OUT)
+
+    async def _refuse(self, code: int) -> None:
+        await self.accept()
+        await self.close(code)
+
+
+def origin_allowed(origin: str) -> bool:
+    """Whether a page from ``origin`` (scheme, host and port) may open a socket. A browser always sends it."""
+    allowed = {_origin(each) for each in settings.ORIGINS}
+    if _origin(origin) in allowed:
+        return True
+    log.warning("a WebSocket from %r was refused; AGENTDESK_URL is %s", origin[:200], settings.AGENTDESK_URL)
+    return False
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(text)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    extra = parts.path or parts.query or parts.fragment or parts.username
+    return (parts.scheme, parts.hostname, port) if parts.hostname and not extra else None
+
+
+def read_watch(text: str | None) -> set[Topic]:
+    """The topics of a page's frame. Raises Malformed."""
+    if text is None or len(text) > FRAME_MAX:
+        raise Malformed
+    try:
+        frame: Any = json.loads(text)
+        wanted = frame["watch"]
+        if not isinstance(wanted, list) or len(wanted) > WATCH_MAX:
+            raise Malformed
+        return {_topic(kind, id) for kind, id in wanted}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Malformed from error
+
+
+def _topic(kind: Any, id: Any) -> Topic:
+    if (kind, id) == INBOX:
+        return INBOX
+    if kind not in WATCHED_KINDS or not isinstance(id, str):
+        raise ValueError(kind)
+    return (kind, str(UUID(id)))

@@ -1,0 +1,259 @@
+"""One hub per web process: it hears the events of all processes and gives every open page what its user may see.
+
+The hub proves by an echo of its own that it hears. While it does not, pages get no heartbeat and so show "offline"; when it
+hears again they are told to fetch everything anew.
+"""
+
+import asyncio
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from channels.layers import get_channel_layer
+from django.db import close_old_connections
+
+from agentdesk.ids import new_id
+from agentdesk.live.audience import Delivery, Event, Seat, Topic, prepare, still_present
+from agentdesk.live.sender import GROUP
+
+log = logging.getLogger(__name__)
+
+TICK = 3.0  # seconds between echoes and checks of who is still signed in
+HEARTBEAT_TICKS = 5
+DEAF_AFTER = 10.0  # seconds without an echo
+BETWEEN_BATCHES = 0.05  # seconds; what arrives meanwhile goes out together
+SEND_TIMEOUT = 5.0  # seconds a page may block a frame, with servers that wait for it
+RETRY = 2.0  # seconds
+HEARTBEAT = json.dumps({"kind": "hb"})
+RESYNC = json.dumps({"kind": "resync"})
+
+
+class Socket(Protocol):
+    """An open page."""
+
+    seat: Seat
+
+    async def send_frame(self, text: str) -> None: ...
+    async def end(self) -> None: ...
+
+
+class Hub:
+    """Lives in one event loop; listens while at least one socket is open."""
+
+    def __init__(self) -> None:
+        self._id = str(new_id())
+        self._sockets: dict[Socket, frozenset[Topic]] = {}
+        self._watching: dict[Topic, set[Socket]] = defaultdict(set)
+        self._users: Counter[UUID] = Counter()
+        self._arrived: dict[object, Event] = {}
+        self._any = asyncio.Event()
+        self._hears = asyncio.Event()
+        self._heard_at = 0.0
+        self._missed = False
+        self._work: asyncio.Task[None] | None = None
+        self._ended: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="live")
+
+    def open_for(self, user_id: UUID) -> int:
+        """How many sockets the user has open here."""
+        return self._users[user_id]
+
+    @property
+    def hears(self) -> bool:
+        return self._hears.is_set()
+
+    async def join(self, socket: Socket, patience: float = 2.0) -> None:
+        """Add a socket, and wait (at most ``patience`` seconds) until events are heard, so that none falls into the gap
+        between the page's fetch and the subscription."""
+        self._sockets[socket] = frozenset()
+        self._users[socket.seat.user_id] += 1
+        if self._work is None:
+            self._ended = self._work = asyncio.create_task(self._run(self._ended))
+        try:
+            async with asyncio.timeout(patience):
+                await self._hears.wait()
+        except TimeoutError:
+            self._missed = True
+            log.info("a page was opened while live events are not heard")
+
+    def leave(self, socket: Socket) -> None:
+        """Forget a socket; the last one that leaves ends the listening."""
+        topics = self._sockets.pop(socket, None)
+        if topics is None:
+            return
+        self._unwatch(socket, topics)
+        self._users -= Counter({socket.seat.user_id: 1})
+        if not self._sockets and self._work is not None:
+            self._work.cancel()
+            self._work = None
+            self._hears.clear()
+
+    def watch(self, socket: Socket, topics: Collection[Topic]) -> None:
+        """What this socket wants to hear of, in place of what it wanted before."""
+        before = self._sockets.get(socket)
+        if before is None:
+            return
+        self._unwatch(socket, before)
+        self._sockets[socket] = frozenset(topics)
+        for topic in topics:
+            self._watching[topic].add(socket)
+
+    async def call[**P, R](self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run something that uses the database in a thread, and give its connection back."""
+
+        def work() -> R:
+            close_old_connections()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                close_old_connections()
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _unwatch(self, socket: Socket, topics: Iterable[Topic]) -> None:
+        for topic in topics:
+            self._watching[topic].discard(socket)
+            if not self._watching[topic]:
+                del self._watching[topic]
+
+    async def _run(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])  # or its unsubscribing could overtake our subscribing
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._deliver())
+            tasks.create_task(self._tick())
+
+    # --- hearing --------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        layer = get_channel_layer()
+        channel = await self._insist(layer.new_channel)
+        try:
+            await self._insist(lambda: layer.group_add(GROUP, channel))
+            await self._insist(self._echo)
+            while True:
+                await self._hear(await layer.receive(channel))
+        finally:
+            try:
+                async with asyncio.timeout(RETRY):
+                    await layer.group_discard(GROUP, channel)
+            except Exception as error:  # the broker is away, so there is nothing to discard
+                log.debug("discard: %s: %s", type(error).__name__, error)
+
+    async def _insist[R](self, act: Callable[[], Awaitable[R]]) -> R:
+        """Try until it works: what the layer's client raises is of many kinds, and listening must begin some time."""
+        while True:
+            try:
+                return await act()
+            except Exception as error:
+                log.warning("live events cannot be heard yet: %s: %s", type(error).__name__, error)
+                await asyncio.sleep(RETRY)
+
+    async def _hear(self, message: dict[str, Any]) -> None:
+        if message["type"] == "live.echo":
+            if message["from"] == self._id:
+                await self._heard_itself()
+            return
+        for raw in message["events"]:
+            try:
+                event = Event.read(raw)
+            except (KeyError, TypeError, ValueError):
+                log.exception("this is not a live event: %r", raw)
+                continue
+            if event.topic in self._watching:
+                # The latest place in the order, the latest version: it is rendered once, as it is then.
+                key: object = (event.kind, event.id, event.seq)
+                before = self._arrived.pop(key, event)
+                self._arrived[key] = event if event.version >= before.version else before
+                self._any.set()
+
+    async def _heard_itself(self) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        if not self.hears:
+            self._hears.set()
+            if self._missed:
+                self._missed = False
+                log.info("live events are heard again")
+                await self._send(RESYNC, list(self._sockets))
+
+    async def _echo(self) -> None:
+        async with asyncio.timeout(TICK):
+            await get_channel_layer().group_send(GROUP, {"type": "live.echo", "from": self._id})
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        while True:
+            await self._any.wait()
+            self._any.clear()
+            batch, self._arrived = list(self._arrived.values()), {}
+            plan = [(event, tuple(self._watching.get(event.topic, ()))) for event in batch]
+            try:
+                await self._carry_out(await self.call(prepare, [part for part in plan if part[1]]))
+            except Exception:  # a database that is away, a fragment that fails: the pages fetch once it works again
+                log.exception("live events were lost")
+                await self._send(RESYNC, {socket for _, watchers in plan for socket in watchers})
+            await asyncio.sleep(BETWEEN_BATCHES)
+
+    async def _carry_out(self, delivery: Delivery[Socket]) -> None:
+        await self._end(delivery.ended)
+        for text, receivers in delivery.frames:
+            await self._send(text, receivers)
+
+    async def _send(self, text: str, receivers: Iterable[Socket]) -> None:
+        for socket in receivers:
+            if socket not in self._sockets:
+                continue
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await socket.send_frame(text)
+            except Exception as error:  # gone, or stuck: each server says so in its own way
+                log.info("a page is given up: %s: %s", type(error).__name__, error)
+                self.leave(socket)
+
+    async def _end(self, sockets: Iterable[Socket]) -> None:
+        for socket in sockets:
+            if socket in self._sockets:
+                self.leave(socket)
+                await socket.end()
+
+    # --- watching over --------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK)
+            ticks += 1
+            try:
+                await self._echo()
+                sockets = list(self._sockets)
+                present = await self.call(still_present, sockets)
+                await self._end(socket for socket in sockets if socket not in present)
+            except Exception as error:  # broker or database are away; said once, below or by the one who needs them
+                log.debug("tick: %s: %s", type(error).__name__, error)
+            self._notice_deafness()
+            if self.hears and ticks % HEARTBEAT_TICKS == 0:
+                await self._send(HEARTBEAT, list(self._sockets))
+
+    def _notice_deafness(self) -> None:
+        if self.hears and asyncio.get_running_loop().time() - self._heard_at > DEAF_AFTER:
+            self._hears.clear()
+            self._missed = True
+            log.warning("live events are not heard any more; pages show themselves as offline")
+
+
+_hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """The hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]
