@@ -37,13 +37,13 @@ CSRF_TRUSTED_ORIGINS = ORIGINS
 
 # --- Apps, middleware, pages --------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "agentdesk",
+    "agentdesk.apps.AgentDeskConfig",
     "agentdesk.people",
     "agentdesk.audit",
     "agentdesk.live",
     "approvals",
     "runs",
-    "django.contrib.admin",
+    "agentdesk.apps.DeskAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -199,6 +199,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="AgentDesk <agentdesk
 
 # --- Runs and approvals -------------------------------------------------------------------------------------
 APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)
+CHECKPOINT_POOL = env.int("CHECKPOINT_POOL", default=16)
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
 RUN_LIMITS: dict[str, int] = {"supersteps": 200, "model_calls": 60, "tool_calls": 60, "wall_seconds": 3600}
 
