@@ -1,4 +1,21 @@
-from django.contrib import admin
-from django.urls import path
+"""All addresses. What other programs rely on is listed in docs/architecture.md under "Fixed for the outside"."""
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from django.contrib import admin
+from django.http import Http404, HttpRequest
+from django.urls import include, path
+
+from agentdesk.health import healthz, readyz
+
+
+def signup_closed(request: HttpRequest) -> None:
+    """People are invited, made by ``createsuperuser`` or come by OIDC; there is no page to sign up."""
+    raise Http404
+
+
+urlpatterns = [
+    path("accounts/signup/", signup_closed),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz),
+    path("readyz", readyz),
+]

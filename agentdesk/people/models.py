@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from typing import ClassVar, Self
+from typing import ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractUser
@@ -62,7 +62,7 @@ class User(AbstractUser):
         return self.is_active and (self.is_superuser or bool(self.team_ids(Role.ADMIN)))
 
     @classmethod
-    def active_with_roles(cls, ids: Collection[UUID]) -> dict[UUID, Self]:
+    def active_with_roles(cls, ids: Collection[UUID]) -> "dict[UUID, User]":
         """Those of ``ids`` who are active, as of now, each with the memberships that :meth:`team_ids` reads. Two queries."""
         users = {user.pk: user for user in cls._default_manager.filter(pk__in=ids, is_active=True)}
         roles: dict[UUID, list[tuple[UUID, str]]] = defaultdict(list)
