@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from agentdesk.embedded.errors import CannotStart
 from agentdesk.embedded.places import Places

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from agentdesk.embedded.accounts import Account
 from agentdesk.embedded.errors import CannotStart
@@ -87,7 +89,7 @@ class Valkey:
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
-        with redis.Redis.from_url(self.url(), socket_timeout=1) as client:
+        with redis.Redis.from_url(self.url(), socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             while time.monotonic() < deadline:
                 if process.poll() is not None:
                     break
