@@ -24,6 +24,7 @@ function press(element) {
     return;
   }
   element.click();
+  if (element.tagName === "SUMMARY") element.parentElement.querySelector("input:not([type=hidden]), textarea, select")?.focus();
 }
 
 function find(key) {

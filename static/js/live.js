@@ -6,6 +6,12 @@
 //               data-refetch="URL"                       the element's own fragment over HTTP
 //               data-v="3"                               the version shown
 //               data-say="Approved by Sam Ashby"         announced to screen readers when a push changes it
+//               data-append="step"                       where pushed elements of a kind go that are new here, sorted by data-order
+//               data-keep-typing                         a form: replaced only while nobody has begun to fill it in
+//
+// Others listen:  desk:new    on the list, cancelable: {frame, incoming} is about to be added
+//                 desk:shown  on the document: {frame}, after what came with it was put in place
+//                 desk:token  on the document: {run, step, seq, text}
 //               data-into="story" data-order="0012"      where a fragment belongs that is new on this page
 
 const SILENCE_MS = 40_000;
@@ -33,7 +39,8 @@ function show(state) {
     banner.querySelector("time").dateTime = new Date().toISOString();
     banner.hidden = false;
   }
-  if (state === "live") banner.hidden = true;
+  if (state === "ended") document.getElementById("signed-out").hidden = false;
+  if (state !== "offline") banner.hidden = true;
 }
 
 function connect() {
@@ -52,8 +59,7 @@ function opened() {
   attempts = 0;
   heardAt = Date.now();
   watched = "";
-  show("live");
-  watch();
+  watch(); // "Live" is shown by the first frame: an open socket alone does not say that events reach it
   refetchAll();
 }
 
@@ -61,8 +67,7 @@ function closed({ code, target }) {
   if (target !== socket) return;
   socket = null;
   if (FINAL_CODES.has(code)) {
-    ended = true;
-    show("ended");
+    signedOut();
     return;
   }
   show("offline");
@@ -86,16 +91,30 @@ function splitOnce(name) {
   return [name.slice(0, at), name.slice(at + 1)];
 }
 
+/** Fetches one region again soon; many wishes within the time become one request. */
+export function refetchSoon(region, within) {
+  if (!region || soon.has(region)) return;
+  soon.add(region);
+  setTimeout(() => {
+    soon.delete(region);
+    if (region.isConnected) refetch(region);
+  }, within / 2 + (Math.random() * within) / 2);
+}
+
+const soon = new Set();
+
 function heard(frame) {
   heardAt = Date.now();
   show("live");
   if (frame.kind === "hb") return;
+  if (frame.kind === "resync") return refetchAll();
   if (frame.kind === "token") {
     document.dispatchEvent(new CustomEvent("desk:token", { detail: frame }));
     return;
   }
   const shown = frame.html ? placeAll(frame) : false;
   tellTheOthers(frame, shown);
+  document.dispatchEvent(new CustomEvent("desk:shown", { detail: frame }));
 }
 
 /** Puts each root element of a pushed fragment in place of its namesake, or into its list; true when it is on the page. */
@@ -138,10 +157,10 @@ function keepNewer(current, incoming) {
 
 /** Regions that hear of the same thing but only come over HTTP: the decision form, a list, a counter. */
 function tellTheOthers(frame, shown) {
-  const name = `${frame.kind}:${frame.id}`;
+  const name = frame.kind === "row" ? "inbox:mine" : frame.run ? `run:${frame.run}` : `${frame.kind}:${frame.id}`;
   for (const region of document.querySelectorAll(`[data-watch="${CSS.escape(name)}"][data-refetch]`)) {
-    const behind = version(region) < frame.version;
-    if (behind || !(shown || "v" in region.dataset)) refetch(region);
+    const isPart = frame.kind === "row" || frame.run;
+    if (isPart ? !shown : version(region) < frame.version) refetch(region);
   }
 }
 
@@ -191,7 +210,7 @@ async function refetchOnce(region, url) {
     if (error instanceof TypeError) return show("offline");
     throw error;
   }
-  if (answer.redirected || answer.status === 401) return show("ended");
+  if (answer.redirected || answer.status === 401) return signedOut();
   if (!answer.ok || answer.status === 204) return;
   const template = document.createElement("template");
   template.innerHTML = await answer.text();
@@ -228,6 +247,12 @@ function chosenAtFirst(select) {
   return marked.map((option) => option.value).join("\n");
 }
 
+/** Signed out in the middle of something: what was typed stays where it is. */
+function signedOut() {
+  ended = true;
+  show("ended");
+}
+
 /** The number of waiting approvals stands in the tab's title too. */
 function countInTitle() {
   const count = document.getElementById("inbox-count")?.textContent.trim();
@@ -252,5 +277,8 @@ if (document.body.dataset.live) {
   document.addEventListener("htmx:after:swap", () => {
     watch();
     countInTitle();
+  });
+  document.addEventListener("htmx:after:request", ({ detail }) => {
+    if (detail.ctx?.response?.raw?.status === 401 || detail.ctx?.response?.status === 401) signedOut();
   });
 }

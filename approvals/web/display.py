@@ -1,0 +1,224 @@
+"""What the card of an approval shows, worked out from its real arguments. Sentences here are the desk's own words."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from agentdesk.digests import decode
+from agentdesk.templatetags.desk import human
+from approvals.models import Approval
+from approvals.models.tools import Effect
+from approvals.states import Kind
+
+LONG = 120  # characters; longer values scroll inside themselves
+_MONEY = ("amount", "total", "value", "price", "sum")
+_RECIPIENT = ("to", "recipient", "recipients", "email", "to_address", "destination")
+_IDENTIFIER = re.compile(r"^(\w+)_(?:id|number|no|ref)$")
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument as a reviewer reads it. ``origin``: default, subject, agent or person (a reviewer changed it)."""
+
+    name: str
+    label: str
+    text: str
+    shape: str  # text, long or json
+    is_key: bool
+    origin: str
+    asked: str | None = None  # what the agent had asked, where a reviewer changed it
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """One line of what the action does: an icon, its main words and the rest."""
+
+    icon: str
+    main: str
+    rest: str = ""
+
+
+def sentence(approval: Approval) -> str:
+    """Verb and object, made from the arguments: ``Issue refund 240.00 EUR for order 48102``."""
+    if approval.kind == Kind.IN_DOUBT:
+        return _("Did this happen: %(action)s") % {"action": _phrase(approval.action, decode(approval.args))}
+    if approval.kind == Kind.INTERRUPT and approval.action.startswith("interrupt:"):
+        return _("%(agent)s asks at %(place)s") % {
+            "agent": human(approval.agent),
+            "place": human(approval.action.removeprefix("interrupt:")).lower(),
+        }
+    return _phrase(approval.action, decode(approval.args))
+
+
+def object_of(approval: Approval) -> str:
+    """The action without its verb, for buttons: ``refund 240.00 EUR``; the whole name where it is one word."""
+    if approval.action.startswith("interrupt:"):
+        return _("as asked")
+    words = human(approval.action).split()
+    noun = " ".join(words[1:]) if len(words) > 1 else words[0].lower()
+    money = _money(decode(approval.args))
+    return f"{noun} {money}" if money else noun
+
+
+def noun_of(approval: Approval) -> str:
+    """What the action is about in one word, for short buttons: ``refund``."""
+    words = human(approval.action).split()
+    return words[-1].lower() if not approval.action.startswith("interrupt:") else _("answer")
+
+
+def answer_label(value: str) -> str:
+    """The words of an answer that a schema lists."""
+    known = {
+        "happened": _("It happened: the run goes on with it"),
+        "did_not_happen": _("It did not happen: the agent is told so"),
+        "retry": _("It did not happen: run it again"),
+    }
+    return known.get(value, human(value))
+
+
+def as_text(value: Any) -> str:
+    """Any value as short text."""
+    return _text(value)[0]
+
+
+def arguments(approval: Approval) -> list[Argument]:
+    """The arguments in the schema's order, the deciding ones marked. A value that is no mapping is shown as one argument."""
+    args, asked = decode(approval.args), decode(approval.asked_args)
+    if not isinstance(args, Mapping):
+        args, asked = {"value": args}, {"value": asked}
+    properties = _properties(approval.args_schema)
+    names = [name for name in properties if name in args] + [name for name in args if name not in properties]
+    deciding = _deciding(args)
+    money = _money(args)
+    shown = []
+    for name in names:
+        text, shape = _text(args[name])
+        before = asked.get(name, _MISSING) if isinstance(asked, Mapping) else _MISSING
+        if money and name == deciding[0]:
+            text = money
+        shown.append(
+            Argument(
+                name=name,
+                label=_label(name, properties.get(name)),
+                text=text,
+                shape=shape,
+                is_key=name in deciding and shape == "text" and len(text) <= 40,
+                origin=_origin(args[name], before, properties.get(name), approval.subject),
+                asked=None if before == args[name] else _("nothing") if before is _MISSING else _text(before)[0],
+            )
+        )
+    return shown
+
+
+def consequences(approval: Approval) -> list[Consequence]:
+    """What the labels of the tool say about its effect."""
+    lines = []
+    match approval.effect:
+        case Effect.READ:
+            lines.append(Consequence("eye", _("Reads only"), _("changes nothing")))
+        case Effect.WRITE:
+            lines.append(Consequence("pencil", _("Changes data"), _("by its label as a writing tool")))
+        case Effect.IRREVERSIBLE:
+            lines.append(Consequence("lock", _("Cannot be taken back"), _("once it has run")))
+    if approval.effect:
+        lines.append(
+            Consequence("out", _("Leaves the house"), _("data reaches somebody outside"))
+            if approval.egress
+            else Consequence("desk", _("Stays in the house"), _("nothing is sent outside"))
+        )
+    return lines
+
+
+def as_json(value: Any) -> str:
+    """JSON for people: indented, with its own characters; what JSON cannot hold as text."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _phrase(action: str, args: Any) -> str:
+    words = human(action)
+    if not isinstance(args, Mapping):
+        return words
+    if money := _money(args):
+        words += f" {money}"
+    named = [*words.lower().split()]
+    for name, value in args.items():
+        if not isinstance(value, str | int) or isinstance(value, bool) or len(str(value)) > 60 or "\n" in str(value):
+            continue
+        if name in _RECIPIENT:
+            return words + " " + _("to %(value)s") % {"value": value}
+        if match := _IDENTIFIER.match(name):
+            noun = match[1].replace("_", " ")
+            if named[-1] == noun:
+                return f"{words} {value}"
+            return words + " " + _("for %(noun)s %(value)s") % {"noun": noun, "value": value}
+    return words
+
+
+def _money(args: Any) -> str:
+    """The amount with its currency, such as ``1,860.00 EUR``; empty where the arguments hold no amount."""
+    if not isinstance(args, Mapping):
+        return ""
+    name = next((name for name in _MONEY if name in args), None)
+    if name is None or isinstance(args[name], bool):
+        return ""
+    try:
+        number = Decimal(str(args[name]))
+    except InvalidOperation:
+        return ""
+    if not number.is_finite():
+        return ""
+    places = -int(number.as_tuple().exponent)
+    shown = f"{number:,.{max(2, places)}f}" if "currency" in args or places > 0 else f"{number:,}"
+    currency = args.get("currency", "")
+    return f"{shown} {currency}".strip() if isinstance(currency, str) else shown
+
+
+def _deciding(args: Mapping[str, Any]) -> list[str]:
+    """The names of the one or two arguments that decide: the amount, then who or what it is about."""
+    money = [name for name in _MONEY if name in args and _money(args)][:1]
+    target = [name for name in args if name in _RECIPIENT or _IDENTIFIER.match(name)][:1]
+    return [*money, *target][:2] or list(args)[:1]
+
+
+def _text(value: Any) -> tuple[str, str]:
+    """The value as text, and its shape."""
+    match value:
+        case None:
+            return _("none"), "text"
+        case bool():
+            return (_("yes") if value else _("no")), "text"
+        case str():
+            return value, "long" if len(value) > LONG or "\n" in value else "text"
+        case int() | float() | Decimal():
+            return str(value), "text"
+        case Mapping() | list():
+            return as_json(value), "json"
+    return str(value), "text"
+
+
+def _origin(value: Any, before: Any, schema: Mapping[str, Any] | None, subject: str) -> str:
+    if before is _MISSING or before != value:
+        return "person"
+    if schema and "default" in schema and schema["default"] == value:
+        return "default"
+    text = str(value)
+    if len(text) > 2 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", subject):
+        return "subject"
+    return "agent"
+
+
+def _label(name: str, schema: Mapping[str, Any] | None) -> str:
+    title = str((schema or {}).get("title") or "")
+    made_up = name.replace("_", " ").title()  # what Pydantic makes of a name by itself
+    return title if title and title != made_up else human(name)
+
+
+def _properties(schema: Any) -> Mapping[str, Any]:
+    found = schema.get("properties") if isinstance(schema, Mapping) else None
+    return {name: part for name, part in found.items() if isinstance(part, Mapping)} if isinstance(found, Mapping) else {}

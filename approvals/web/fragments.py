@@ -1,0 +1,150 @@
+"""The pieces that pages, answers and pushes share. Each is rendered by one function from one template.
+
+The card and the row hold nothing of the viewer, so one rendering serves every page.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from agentdesk.digests import decode
+from agentdesk.people.models import Team, User
+from approvals import access, sources
+from approvals.models import Approval, Decision, Review
+from approvals.policy.requirements import progress
+from approvals.sources import Panel
+from approvals.states import OPEN, Verdict
+from approvals.web import display
+from approvals.web.reading import decided_before, explained, state_of
+
+_AGREEING = frozenset({Verdict.APPROVE, Verdict.MODIFY, Verdict.RESPOND})
+
+
+def for_display(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
+    """``approvals`` with all that their rows and cards read, in a constant number of queries."""
+    return approvals.select_related("team", "evaluation").prefetch_related(
+        "decisions", Prefetch("reviews", Review.objects.select_related("reviewer"))
+    )
+
+
+def load(approval_id: UUID | str) -> Approval | None:
+    """One approval, ready for display."""
+    return for_display(Approval.objects.filter(pk=approval_id)).first()
+
+
+def render_row(approval: Approval) -> SafeString:
+    """The approval's line in the inbox; root id ``row-<id>``."""
+    votes = votes_of(approval)
+    context = {
+        "approval": approval,
+        "sentence": display.sentence(approval),
+        "state": state_of(approval, min(len(votes), approval.need)),
+        "gone": approval.status not in OPEN,
+        "rule_names": [rule.name for rule in explained(approval)][:2],
+        "have": min(len(votes), approval.need),
+        "need": approval.need,
+        "voters": _people(approval, votes),
+    }
+    return SafeString(render_to_string("approvals/_row.html", context).rstrip("\n"))
+
+
+def render_card(approval: Approval) -> SafeString:
+    """What is asked, why and by which rule, and what came of it; root id ``approval``."""
+    standing = approval.standing
+    have, need = votes_counted(approval)
+    context = {
+        "approval": approval,
+        "sentence": display.sentence(approval),
+        "state": state_of(approval, have),
+        "standing": standing,
+        "arguments": display.arguments(approval),
+        "consequences": display.consequences(approval),
+        "rules": explained(approval),
+        "need": need,
+        "teams": _reviewing_teams(approval),
+        "before": decided_before(approval),
+        "args_json": _action_json(approval),
+        "payload_json": display.as_json(decode(approval.payload)) if approval.payload is not None else "",
+        **_from_the_asker(approval, standing),
+    }
+    return SafeString(render_to_string("approvals/_card.html", context).strip())
+
+
+def visible_ids(users: Collection[User], ids: Collection[str]) -> dict[UUID, set[str]]:
+    """Which of the approvals ``ids`` each of ``users`` sees. One query, beside the users' memberships."""
+    found = list(Approval.objects.filter(pk__in=ids).values_list("pk", "team_id", "reviewer_teams"))
+    seen: dict[UUID, set[str]] = {}
+    for user in users:
+        teams = user.team_ids()
+        everything = user.is_superuser and user.is_active
+        seen[user.pk] = {str(pk) for pk, team, others in found if everything or team in teams or not teams.isdisjoint(others)}
+    return seen
+
+
+def push_card(approval_id: str, version: int) -> tuple[int, str] | None:
+    """The card as it is now, for the live registry."""
+    approval = load(approval_id)
+    return (approval.revision, render_card(approval)) if approval else None
+
+
+def push_row(approval_id: str, version: int) -> tuple[int, str] | None:
+    """The row as it is now, for the live registry."""
+    approval = load(approval_id)
+    return (approval.revision, render_row(approval)) if approval else None
+
+
+def votes_of(approval: Approval) -> list[Review]:
+    """The agreeing votes for the current version."""
+    return [vote for vote in approval.reviews.all() if vote.version == approval.version and vote.verdict in _AGREEING]
+
+
+def votes_counted(approval: Approval) -> tuple[int, int]:
+    """``(have, need)`` with regard to the teams whose reviewers must agree."""
+    voters = [vote.reviewer_id for vote in votes_of(approval)]
+    return progress(approval.requirements, access.teams_reviewed_by(voters, approval.reviewing_teams()) if voters else {})
+
+
+def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, Any]:
+    """The parts that only the asker knows; none where its program keeps them to itself."""
+    source = sources.get(approval.source)
+    if source is None:
+        return {}
+    outcome = source.outcome(approval.source_ref) if standing else None
+    assumed = standing or _if_approved(approval)
+    return {
+        "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],
+        "outcome": _rendered(outcome)["html"] if isinstance(outcome, Panel) else "",
+        "answer_json": display.as_json(source.preview_answer(approval, assumed)) if assumed else "",
+    }
+
+
+def _if_approved(approval: Approval) -> Decision | None:
+    if Verdict.APPROVE not in approval.allowed:
+        return None
+    return Decision(
+        approval=approval, version=approval.version, verdict=Verdict.APPROVE, args=approval.args, digest=approval.digest,
+        policy_version=approval.policy_version,
+    )  # fmt: skip
+
+
+def _rendered(panel: Panel) -> dict[str, str]:
+    return {"title": str(panel.title), "html": render_to_string(panel.template, dict(panel.context))}
+
+
+def _action_json(approval: Approval) -> str:
+    return display.as_json({"agent": approval.agent, "action": approval.action, "args": decode(approval.args)})
+
+
+def _people(approval: Approval, votes: Iterable[Review]) -> list[str]:
+    standing = approval.standing
+    return [standing.decided_by_label] if standing else [vote.reviewer.label for vote in votes]
+
+
+def _reviewing_teams(approval: Approval) -> list[str]:
+    if not approval.reviewer_teams:
+        return [approval.team.name]
+    return list(Team.objects.filter(pk__in=approval.reviewer_teams).values_list("name", flat=True))

@@ -1,0 +1,191 @@
+"""The viewer's part of the decision page: forms, and why there are none. It comes over HTTP only and is never pushed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core import signing
+from django.forms import Form
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from agentdesk import digests
+from agentdesk.digests import decode
+from agentdesk.people.models import User
+from approvals import access
+from approvals.models import Approval
+from approvals.states import Risk, Verdict
+from approvals.web import display
+from approvals.web.forms import form_for
+from approvals.web.fragments import render_card, votes_counted
+from approvals.web.reading import state_of, vote_words
+
+SEEN = "approvals.seen"
+MOST_NAMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a post was refused, for the panel."""
+
+    title: str
+    text: str = ""
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A post that did not go through: its verdict, what was typed, its bound forms, and what was wrong."""
+
+    verdict: str
+    typed: Mapping[str, str]
+    problem: Problem
+    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form: Form | None = None
+    answer_form: Form | None = None
+    is_kept: bool = False  # the approval moved on: what was typed is shown to copy
+
+
+def render_panel(
+    request: HttpRequest, approval: Approval, attempt: Attempt | None = None, card: str | None = None
+) -> SafeString:
+    """Acts with their forms, or why there are none, and what was decided; root id ``panel``. ``card``: what the viewer sees
+    beside it. Raises TypeError when nobody is signed in."""
+    user = request.user
+    if not isinstance(user, User):
+        raise TypeError("nobody is signed in")
+    have, need = votes_counted(approval)
+    why_not = access.why_not(user, approval) if approval.is_pending else None
+    context: dict[str, Any] = {
+        "approval": approval,
+        "state": state_of(approval, have),
+        "standing": approval.standing,
+        "have": have,
+        "need": need,
+        "why_not": why_not,
+        "reviews": [vote_words(review) for review in approval.reviews.all()],
+        "reviewers": [person.label for person in access.reviewers_of(approval)[:MOST_NAMES]],
+        "next": next_waiting(user, approval),
+        "problem": attempt.problem if attempt else None,
+        "kept": _kept(attempt) if attempt and attempt.is_kept else [],
+    }
+    if approval.is_pending and why_not is None:
+        context |= _acts(approval, attempt, card if card is not None else render_card(approval))
+    return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
+
+
+def read_seen(token: str) -> tuple[str, float | None]:
+    """What was on the screen (its digest) and for how many seconds, out of the form's signed field. Empty when that was
+    tampered with."""
+    try:
+        view_digest, opened_at = signing.loads(token, salt=SEEN)
+    except (signing.BadSignature, ValueError):
+        return "", None
+    return str(view_digest), max(0.0, timezone.now().timestamp() - float(opened_at))
+
+
+def needs_reason(approval: Approval) -> bool:
+    """High and critical risk, or the rule wants it: whoever approves says why."""
+    return Risk(approval.risk).rank >= Risk.HIGH.rank or bool(approval.requirements.get("message_required"))
+
+
+def to_confirm(approval: Approval) -> str:
+    """Critical risk: what has to be typed before it is approved; empty below."""
+    if approval.risk != Risk.CRITICAL:
+        return ""
+    keys = [argument for argument in display.arguments(approval) if argument.is_key]
+    return keys[-1].text if keys else approval.action
+
+
+def next_waiting(user: User, approval: Approval) -> dict[str, Any] | None:
+    """The approval to look at next: the most urgent one that waits, this one aside."""
+    others = Approval.objects.visible_to(user).pending().exclude(pk=approval.pk)
+    other = others.order_by("expires_at", "id").first()
+    return {"id": other.pk, "sentence": display.sentence(other)} if other else None
+
+
+def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
+    typed = {verdict: {"message": "", "answer": "", "confirm": ""} for verdict in Verdict.values}
+    if attempt:
+        typed[attempt.verdict] |= attempt.typed
+    allowed = list(approval.allowed)
+    form = attempt.form if attempt and attempt.form else modify_form(approval)
+    answer_form = attempt.answer_form if attempt and attempt.answer_form else answer_form_of(approval)
+    return {
+        "allowed": allowed,
+        "object": display.object_of(approval),
+        "noun": display.noun_of(approval),
+        "form": form,
+        "form_rows": _rows_of(form) if form else [],
+        "answer_form": answer_form,
+        "answer_rows": _rows_of(answer_form) if answer_form else [],
+        "choices": answer_choices(approval),
+        "typed": typed,
+        "errors": attempt.errors if attempt else {},
+        "open": attempt.verdict if attempt else "",
+        "reason_required": needs_reason(approval),
+        "confirm": to_confirm(approval),
+        "seen": signing.dumps([digests.digest(card), timezone.now().timestamp()], salt=SEEN),
+    }
+
+
+def modify_form(approval: Approval, data: Mapping[str, Any] | None = None) -> Any:
+    """The form made from the tool's schema; None where there is nothing to modify or no schema."""
+    args = decode(approval.args)
+    if Verdict.MODIFY not in approval.allowed or not isinstance(args, dict):
+        return None
+    return form_for(approval.args_schema or {"type": "object"}, args, data)
+
+
+def answer_form_of(approval: Approval, data: Mapping[str, Any] | None = None) -> Any:
+    """The form for an answer that is an object of its own; None where one text or one choice is enough."""
+    schema = approval.answer_schema
+    if Verdict.RESPOND not in approval.allowed or not isinstance(schema, dict) or not schema.get("properties"):
+        return None
+    return form_for(schema, {}, data)
+
+
+def answer_choices(approval: Approval) -> list[dict[str, str]]:
+    """The answers of a schema that lists them."""
+    schema = approval.answer_schema
+    listed = schema.get("enum") if isinstance(schema, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(value, str) for value in listed):
+        return []
+    return [{"value": value, "label": display.answer_label(value)} for value in listed]
+
+
+def _rows_of(form: Any) -> list[dict[str, Any]]:
+    rows = []
+    for bound in form.visible_fields():
+        asked = bound.field.widget.format_value(bound.initial)
+        rows.append(
+            {
+                "field": bound,
+                "label": bound.label,
+                "asked": _as_control(bound, asked),
+                "changed": form.is_bound and bound.name in form.changed_data,
+                "group": bound.use_fieldset,
+            }
+        )
+    return rows
+
+
+def _as_control(bound: Any, value: Any) -> str:
+    """The value as the browser's control holds it, to compare with what is typed."""
+    if bound.widget_type == "checkbox":
+        return "true" if bound.initial else "false"
+    if isinstance(value, list | tuple):
+        return "\n".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _kept(attempt: Attempt) -> list[dict[str, str]]:
+    words = {"message": _("Message"), "answer": _("Answer")}
+    parts = [{"label": words[name], "text": attempt.typed[name]} for name in words if attempt.typed.get(name)]
+    for form in (attempt.form, attempt.answer_form):
+        if form is not None:
+            parts += [{"label": str(form[name].label), "text": str(form[name].value() or "")} for name in form.changed_data]
+    return parts

@@ -1,0 +1,174 @@
+"""What a decision form posts, read into what the verb takes, and what a refusal gives back."""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+from django.utils.translation import gettext as _
+
+from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent
+from approvals.models import Approval
+from approvals.states import PEOPLES_VERDICTS, Verdict
+from approvals.web.panel import (
+    Attempt,
+    Problem,
+    answer_form_of,
+    modify_form,
+    needs_reason,
+    read_seen,
+    to_confirm,
+)
+
+LONGEST_MESSAGE = 10_000
+_TYPED = ("message", "answer", "confirm")
+_MOVED_ON = (AlreadyDecided, Expired, NotCurrent)
+
+
+class Refused(Exception):
+    """The form as posted cannot be a decision; ``attempt`` says why, at the fields."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(attempt.problem.title)
+        self.attempt = attempt
+
+
+class Post(TypedDict):
+    """What :func:`approvals.decisions.decide` is called with."""
+
+    verdict: str
+    digest: str
+    version: int
+    message: str
+    view_digest: str
+    seconds_open: float | None
+    args: NotRequired[dict[str, Any]]
+    answer: NotRequired[Any]
+
+
+def read_post(data: Mapping[str, str], approval: Approval) -> Post:
+    """The post as arguments of the verb. Raises :class:`Refused`."""
+    verdict = data.get("verdict", "")
+    if verdict not in PEOPLES_VERDICTS:
+        raise Refused(Attempt(Verdict.APPROVE, {}, Problem(_("No such decision."))))
+    view_digest, seconds_open = read_seen(data.get("seen", ""))
+    post: Post = {
+        "verdict": verdict,
+        "digest": data.get("digest", ""),
+        "version": _number(data.get("version", "")),
+        "message": data.get("message", "").strip()[:LONGEST_MESSAGE],
+        "view_digest": view_digest,
+        "seconds_open": seconds_open,
+    }
+    if (post["digest"], post["version"]) != (approval.digest, approval.version):
+        return post  # the verb refuses it, and knows better why
+    _check_friction(data, post, approval)
+    if verdict == Verdict.MODIFY:
+        post["args"] = _modified(data, approval)
+    if verdict == Verdict.RESPOND:
+        post["answer"] = _answered(data, approval)
+    return post
+
+
+def refusal(error: ApprovalError, data: Mapping[str, str], approval: Approval) -> Attempt:
+    """What to show for an error of the verb. ``approval`` is as it is now."""
+    verdict = data.get("verdict", "")
+    verdict = verdict if verdict in PEOPLES_VERDICTS else Verdict.APPROVE
+    form = modify_form(approval, data) if verdict == Verdict.MODIFY else None
+    answer_form = answer_form_of(approval, data) if verdict == Verdict.RESPOND else None
+    for bound in (form, answer_form):
+        if bound is not None:
+            bound.is_valid()
+    errors: dict[str, list[str]] = {}
+    lines: list[str] = []
+    if isinstance(error, InvalidAnswer):
+        lines = _spread(error, form or answer_form, errors)
+    is_kept = isinstance(error, _MOVED_ON) or (isinstance(error, NotAllowed) and not approval.is_pending)
+    return Attempt(
+        verdict=verdict,
+        typed=_typed(data),
+        problem=Problem(_title(error), "" if lines or errors else str(error), lines),
+        errors=errors,
+        form=form,
+        answer_form=answer_form,
+        is_kept=is_kept,
+    )
+
+
+def _check_friction(data: Mapping[str, str], post: Post, approval: Approval) -> None:
+    if post["verdict"] == Verdict.RESPOND:
+        return
+    wants_reason = post["verdict"] == Verdict.REJECT or needs_reason(approval)
+    if wants_reason and not post["message"]:
+        raise _refused(data, approval, {"message": [_("Give a reason: it is kept on record.")]})
+    confirm = to_confirm(approval)
+    if post["verdict"] != Verdict.REJECT and confirm and data.get("confirm", "").strip() != confirm:
+        raise _refused(data, approval, {"confirm": [_("Type exactly: %(text)s") % {"text": confirm}]})
+
+
+def _modified(data: Mapping[str, str], approval: Approval) -> dict[str, Any]:
+    form = modify_form(approval, data)
+    if form is None:
+        raise _refused(data, approval, {"": [_("This cannot be modified.")]})
+    if not form.is_valid():
+        raise _refused(data, approval, {}, form=form)
+    args: dict[str, Any] = form.cleaned_args()
+    return args
+
+
+def _answered(data: Mapping[str, str], approval: Approval) -> Any:
+    form = answer_form_of(approval, data)
+    if form is None:
+        return data.get("answer", "").strip()
+    if not form.is_valid():
+        raise _refused(data, approval, {}, answer_form=form)
+    return form.cleaned_args()
+
+
+def _refused(
+    data: Mapping[str, str], approval: Approval, errors: dict[str, list[str]], form: Any = None, answer_form: Any = None
+) -> Refused:
+    """The form again, with its text. What is wrong stands on top too, where it is no field of the tool."""
+    if form is None and data.get("verdict") == Verdict.MODIFY:
+        form = modify_form(approval, data)
+    lines = [text for texts in errors.values() for text in texts]
+    problem = Problem(_("Not sent: something is missing or wrong."), lines=lines)
+    return Refused(Attempt(data["verdict"], _typed(data), problem, errors, form, answer_form))
+
+
+def _spread(error: InvalidAnswer, form: Any, errors: dict[str, list[str]]) -> list[str]:
+    """Puts each message at its field where there is one; the others are returned."""
+    lines = []
+    for path, texts in error.errors.items():
+        if path in ("message", "answer"):
+            errors[path] = texts
+        elif form is not None and path in form.fields:
+            for text in texts:
+                form.add_error(path, text)
+            continue
+        lines += [f"{path}: {text}" if path else text for text in texts]
+    return lines
+
+
+def _title(error: ApprovalError) -> str:
+    match error:
+        case InvalidAnswer():
+            return _("Not sent: something is missing or wrong.")
+        case AlreadyDecided():
+            return _("Somebody else was first.")
+        case NotCurrent():
+            return _("This has changed since you saw it.")
+        case Expired():
+            return _("The time is up.")
+        case NotAllowed():
+            return _("Not recorded.")
+    return _("Not recorded.")
+
+
+def _typed(data: Mapping[str, str]) -> dict[str, str]:
+    return {name: data.get(name, "") for name in _TYPED}
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0

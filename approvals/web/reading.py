@@ -1,0 +1,167 @@
+"""How an approval's state, votes and rules read: icon, tone and words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from agentdesk.digests import decode
+from approvals.models import Approval, Decision, Review
+from approvals.models.rules import Effect, Rule
+from approvals.states import Status, Verdict
+from approvals.web import display
+
+HOW_MANY_BEFORE = 5
+
+_OPERATORS = {
+    "=": gettext_lazy("is"), "!=": gettext_lazy("is not"), "<": gettext_lazy("is under"), "<=": gettext_lazy("is at most"),
+    ">": gettext_lazy("is over"), ">=": gettext_lazy("is at least"), "in": gettext_lazy("is one of"),
+    "contains": gettext_lazy("contains"), "starts": gettext_lazy("starts with"), "ends": gettext_lazy("ends with"),
+    "glob": gettext_lazy("is like"), "exists": gettext_lazy("is given"), "length": gettext_lazy("has the length"),
+}  # fmt: skip
+_FACTS = {"@effect": gettext_lazy("effect"), "@egress": gettext_lazy("leaves the house"), "@risk": gettext_lazy("risk")}
+_ICONS = {
+    Verdict.APPROVE: "check", Verdict.MODIFY: "pencil", Verdict.REJECT: "cross", Verdict.RESPOND: "comment",
+    Verdict.EXPIRE: "clock", Verdict.WITHDRAW: "undo",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of an approval in sight: an icon of the sprite, a tone class or none, and the word."""
+
+    icon: str
+    tone: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a rule with the value that it met."""
+
+    words: str
+    actual: str
+    met: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A rule that matched, as the record of the evaluation tells it."""
+
+    name: str
+    verdict: str
+    note: str
+    conditions: list[Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier decision on the same action."""
+
+    id: UUID
+    sentence: str
+    state: State
+    by: str
+    at: datetime
+
+
+def state_of(approval: Approval, have: int) -> State:
+    """``have``: votes for the current version."""
+    if approval.status == Status.PENDING:
+        if approval.need > 1:
+            return State("clock", "live", _("Waiting, %(have)s of %(need)s") % {"have": have, "need": approval.need})
+        return State("clock", "live", _("Waiting"))
+    standing = approval.standing
+    if approval.status == Status.SUPERSEDED:
+        return State("undo", "", _("Superseded"))
+    if standing is None:
+        return State("clock", "", _("Expired")) if approval.status == Status.EXPIRED else State("undo", "", _("Withdrawn"))
+    return State(_ICONS[Verdict(standing.verdict)], "", outcome_words(standing))
+
+
+def outcome_words(decision: Decision) -> str:
+    """``Approved by Sam Ashby``."""
+    by = {"name": decision.decided_by_label}
+    match decision.verdict:
+        case Verdict.APPROVE:
+            return _("Approved by %(name)s") % by
+        case Verdict.MODIFY:
+            return _("Modified by %(name)s") % by
+        case Verdict.REJECT:
+            return _("Rejected by %(name)s") % by
+        case Verdict.RESPOND:
+            return _("Answered by %(name)s") % by
+        case Verdict.EXPIRE:
+            return _("Expired")
+    return _("Withdrawn")
+
+
+def vote_words(review: Review) -> dict[str, Any]:
+    """A vote as the panel tells it."""
+    words = {
+        Verdict.APPROVE: _("approved as asked"),
+        Verdict.MODIFY: _("changed the arguments and approved"),
+        Verdict.REJECT: _("rejected"),
+        Verdict.RESPOND: _("answered"),
+    }
+    verdict = Verdict(review.verdict)
+    return {
+        "reviewer": review.reviewer, "version": review.version, "message": review.message, "at": review.at,
+        "icon": _ICONS[verdict], "words": words[verdict],
+    }  # fmt: skip
+
+
+def explained(approval: Approval) -> list[Explained]:
+    """The rules in force that matched, with each condition and the value it saw, from the evaluation on record."""
+    if approval.evaluation is None:
+        return []
+    rules = [decode(rule) for rule in approval.evaluation.rules]
+    return [_explained(rule) for rule in rules if rule["matched"] and rule["mode"] == Rule.Mode.ACTIVE]
+
+
+def _explained(rule: Mapping[str, Any]) -> Explained:
+    verdicts = {Effect.ASK: _("asks people"), Effect.ALLOW: _("allows"), Effect.DENY: _("denies")}
+    return Explained(
+        name=rule["name"],
+        verdict=verdicts[Effect(rule["verdict"])],
+        note=rule["note"],
+        conditions=[_condition(condition) for condition in rule["conditions"]],
+    )
+
+
+def _condition(told: Mapping[str, Any]) -> Condition:
+    path, operator, value = str(told["path"]), str(told["op"]), told["value"]
+    what = _FACTS.get(path) or path.replace("@input.", _("input "))
+    words = f"{what} {_OPERATORS.get(operator, operator)}"
+    if operator != "exists":
+        words += f" {', '.join(map(str, value)) if isinstance(value, list) else value}"
+    met = {True: _("met"), False: _("not met"), None: _("cannot be told")}[told["holds"]]
+    return Condition(words=words, actual=display.as_text(told["actual"]), met=met, holds=bool(told["holds"]))
+
+
+def decided_before(approval: Approval) -> list[Past]:
+    """The last decisions that people made on the same action of the same agent and team. One query."""
+    decisions = (
+        Decision.objects.filter(
+            approval__agent=approval.agent, approval__action=approval.action, approval__team=approval.team_id,
+            voided_at=None, decided_at__lt=approval.requested_at,
+        )
+        .exclude(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW])
+        .select_related("approval")
+        .order_by("-decided_at")[:HOW_MANY_BEFORE]
+    )  # fmt: skip
+    return [
+        Past(
+            id=decision.approval_id,
+            sentence=display.sentence(decision.approval),
+            state=State(_ICONS[Verdict(decision.verdict)], "", outcome_words(decision).split(" ")[0]),
+            by=decision.decided_by_label,
+            at=decision.decided_at,
+        )
+        for decision in decisions
+    ]
