@@ -1,0 +1,60 @@
+"""Who sees an approval, and who decides it."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from agentdesk.people.models import Membership, Role, Team, User
+from approvals.models import Approval
+
+
+def may_see(user: User, approval: Approval) -> bool:
+    """Whether the user's memberships show it."""
+    if not user.is_active:
+        return False
+    return user.is_superuser or bool(user.team_ids() & ({approval.team_id} | approval.reviewing_teams()))
+
+
+def reviewers_of(approval: Approval) -> QuerySet[User]:
+    """The active people who review for the approval's teams, its requester included."""
+    return User.objects.filter(
+        is_active=True,
+        kind=User.Kind.PERSON,
+        memberships__role=Role.REVIEWER,
+        memberships__team__in=approval.reviewing_teams(),
+    ).distinct()
+
+
+def why_not(user: User, approval: Approval) -> str | None:
+    """Why this user may not decide this approval; None when they may."""
+    if not user.is_active:
+        return _("Your account is switched off.")
+    if user.is_service:
+        return _("A service account never decides.")
+    if not user.team_ids(Role.REVIEWER) & approval.reviewing_teams():
+        names = ", ".join(Team.objects.filter(pk__in=approval.reviewing_teams()).values_list("name", flat=True))
+        return _("Only reviewers of %(teams)s decide this.") % {"teams": names}
+    if approval.requester_id == user.pk and not approval.requirements.get("self_approval"):
+        return _("You asked for this yourself, so somebody else decides.")
+    if approval.requirements.get("second_factor") and not has_second_factor(user):
+        return _("This needs a second factor at sign-in. Set one up in your profile, then sign in again.")
+    return None
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether sign-in asks this user for more than a password."""
+    return Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
+
+
+def teams_reviewed_by(users: Collection[UUID], teams: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """For which of ``teams`` each of ``users`` reviews as of now; users who no longer review any of them are left out."""
+    rows = Membership.objects.filter(
+        user__in=users, team__in=teams, role=Role.REVIEWER, user__is_active=True, user__kind=User.Kind.PERSON
+    ).values_list("user_id", "team_id")
+    found: dict[UUID, set[UUID]] = {}
+    for user, team in rows:
+        found.setdefault(user, set()).add(team)
+    return found

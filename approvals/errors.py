@@ -1,0 +1,112 @@
+"""What can go wrong with an approval. The docstring of an error is its message; ``status`` is its HTTP answer."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    from approvals.models import Approval, Decision
+
+
+class ApprovalError(Exception):
+    """The approval could not be changed."""
+
+    code: ClassVar[str] = "approval_error"
+    status: ClassVar[int] = 409
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or _(" ".join((self.__doc__ or "").split())))
+
+
+class NotFound(ApprovalError):
+    """There is no such approval."""
+
+    code = "not_found"
+    status = 404
+
+
+class UnknownAgent(ApprovalError):
+    """There is no agent of that name."""
+
+    code = "unknown_agent"
+    status = 404
+
+
+class NotAllowed(ApprovalError):
+    """You may not decide this."""
+
+    code = "not_allowed"
+    status = 403
+
+
+class Expired(ApprovalError):
+    """Nobody decided in time: this has expired."""
+
+    code = "expired"
+
+
+class KeyReused(ApprovalError):
+    """This request key belongs to another question."""
+
+    code = "key_reused"
+
+
+class Consumed(ApprovalError):
+    """The decision was already carried out."""
+
+    code = "consumed"
+
+
+class TooLarge(ApprovalError):
+    """The question is too large."""
+
+    code = "too_large"
+    status = 413
+
+
+class NotCurrent(ApprovalError):
+    """This has changed since it was shown. Look at it again, then decide."""
+
+    code = "not_current"
+
+    def __init__(self, approval: "Approval", message: str = "") -> None:
+        super().__init__(message)
+        self.approval = approval
+
+
+class AlreadyDecided(ApprovalError):
+    """Somebody else was first. ``decision`` says who decided what, and when."""
+
+    code = "already_decided"
+
+    def __init__(self, approval: "Approval", decision: "Decision") -> None:
+        when = decision.decided_at.strftime("%Y-%m-%d %H:%M:%S")
+        text = _("Already decided: {verdict} by {who} at {when} UTC.")
+        super().__init__(text.format(verdict=decision.get_verdict_display(), who=decision.decided_by_label, when=when))
+        self.approval = approval
+        self.decision = decision
+
+
+class Invalid(ApprovalError):
+    """What was sent is not valid. ``errors`` maps dotted paths (empty: the whole) to what is wrong there."""
+
+    code = "invalid"
+    status = 422
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        self.errors = dict(errors)
+        parts = [f"{path}: {' '.join(texts)}" if path else " ".join(texts) for path, texts in self.errors.items()]
+        super().__init__("; ".join(parts))
+
+
+class InvalidAnswer(Invalid):
+    """A decision that the asker could not take."""
+
+    code = "invalid_answer"
+
+
+class InvalidAsk(Invalid):
+    """A question that nobody could answer."""
+
+    code = "invalid_ask"

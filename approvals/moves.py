@@ -1,0 +1,94 @@
+"""The only place that changes an approval. For the verbs of this app (requests, decisions) and nobody else."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F
+from django.utils import timezone
+
+from agentdesk.audit.record import Actor, record
+from agentdesk.live.push import push
+from approvals import sources
+from approvals.models import Approval, Decision
+from approvals.states import OPEN, Status, Verdict, sources_of
+
+
+def move(approval: Approval, target: Status, **changes: Any) -> bool:
+    """Bring ``approval`` to ``target`` if it still is what the caller read: same version, same digest, and a status from
+    which ``target`` may be reached. Pending to pending is a vote or a new version. Must run in the transaction of the audit
+    entry. False: somebody else was first, and nothing was changed."""
+    allowed = [Status.PENDING] if target == Status.PENDING == approval.status else sources_of(target)
+    changes["closed_at"] = None if target in OPEN else timezone.now()
+    changes["status"] = target
+    return _update(approval, allowed, **changes)
+
+
+def _update(approval: Approval, allowed: Collection[Status], **changes: Any) -> bool:
+    current = Approval.objects.filter(pk=approval.pk, status__in=allowed, version=approval.version, digest=approval.digest)
+    if not current.update(revision=F("revision") + 1, **changes):
+        return False
+    for name, value in changes.items():
+        setattr(approval, name, value)
+    approval.revision = Approval.objects.values_list("revision", flat=True).get(pk=approval.pk)
+    show(approval)
+    return True
+
+
+def show(approval: Approval) -> None:
+    """Tell open pages, after commit, that card and inbox row have changed."""
+    push("approval", approval.pk, approval.revision)
+    push("row", approval.pk, approval.revision)
+
+
+def conclude(
+    approval: Approval,
+    verdict: Verdict,
+    *,
+    actor: Actor,
+    handed_over: bool = False,
+    **facts: Any,
+) -> Decision:
+    """Write the decision on the current version. ``handed_over``: the asker knows already."""
+    now = timezone.now()
+    return Decision.objects.create(
+        approval=approval,
+        version=approval.version,
+        verdict=verdict,
+        args=approval.args,
+        digest=approval.digest,
+        decided_by=actor.user,
+        decided_by_label=actor.label[:200],
+        via=actor.via,
+        decided_at=now,
+        policy_version=approval.policy_version,
+        delivered_at=now if handed_over or approval.source == sources.API else None,
+        **facts,
+    )
+
+
+def enter(approval: Approval, action: str, *, actor: Actor, before: Any = None, after: Any = None, content: Any = None) -> None:
+    """Write the audit entry of an act on ``approval``."""
+    record(
+        action,
+        actor=actor,
+        object_type="approval",
+        object_id=approval.pk,
+        object_label=str(approval),
+        team_id=approval.team_id,
+        run_id=_run_id(approval),
+        before=before,
+        after=after,
+        policy_version=approval.policy_version,
+        content=content,
+    )
+
+
+def _run_id(approval: Approval) -> UUID | None:
+    """The run that asked, where the asker's reference is one: the record of a run lists its approvals too."""
+    if approval.source == sources.API:
+        return None
+    try:
+        return UUID(approval.source_ref)
+    except ValueError:
+        return None

@@ -1,0 +1,258 @@
+"""Conditions of a rule, such as ``{"path": "amount", "op": "<=", "value": 50}``. Pure.
+
+A path leads into the arguments: ``amount``, ``customer.email``, ``lines.0.price``; ``lines.*.price`` means every entry. A path
+that starts with ``@`` names a fact about the action: ``@effect``, ``@egress``, ``@risk``, or ``@input.…`` for the run's input.
+
+A condition is true, false, or cannot be told (the argument is missing, or of another type). Every doubt is read in the
+direction that lets less through: it matches for rules that ask or deny, and does not match for rules that allow.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length")
+FACTS = ("@effect", "@egress", "@risk", "@input")
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": lambda a, b: bool(a < b),
+    "<=": lambda a, b: bool(a <= b),
+    ">": lambda a, b: bool(a > b),
+    ">=": lambda a, b: bool(a >= b),
+    "=": lambda a, b: bool(a == b),
+    "!=": lambda a, b: bool(a != b),
+}
+LONGEST_NUMBER = 400
+LONGEST_PATTERN = 200
+MISSING = object()
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_LENGTH = re.compile(r"(<=|>=|!=|<|>|=)?\s*([0-9]{1,9})")
+_PATH = re.compile(r"@?[^\s.]+(\.[^\s.]+)*")
+
+
+class CannotTell(Exception):
+    """The argument is missing, or of a type that this operator does not compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How one condition turned out: ``holds`` is None when it cannot be told. ``actual`` is what was found at the path."""
+
+    path: str
+    op: str
+    value: Any
+    actual: Any
+    holds: bool | None
+
+
+def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
+    """Look ``condition`` up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values
+    of a ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
+    if problems(condition):
+        return Told(str(_part(condition, "path")), str(_part(condition, "op")), _part(condition, "value"), None, None)
+    path, op, value = condition["path"], condition["op"], condition.get("value", True)
+    found = values_at(scope, path)
+    actual = found if "*" in path.split(".") else (found[0] if found else None)
+    if op == "exists":
+        present = any(item is not None for item in found)
+        return Told(path, op, value, actual, present == bool(value))
+    results = [_holds(op, item, value) for item in found if item is not None]
+    if not results or len(results) != len(found):
+        results.append(None)
+    return Told(path, op, value, actual, _together(results, every=every))
+
+
+def problems(condition: Any) -> list[str]:
+    """What is wrong with ``condition`` as an admin wrote it, in words; empty when it can be used."""
+    if not isinstance(condition, Mapping):
+        return [_("A condition has a path, an operator and a value.")]
+    found = [_("Unknown part “%(name)s”.") % {"name": name} for name in condition if name not in ("path", "op", "value")]
+    path, op, value = (condition.get(name) for name in ("path", "op", "value"))
+    if not isinstance(path, str) or not _PATH.fullmatch(path):
+        found.append(_("The path names an argument, such as amount or customer.email."))
+    elif path.startswith("@") and path.split(".")[0] not in FACTS:
+        found.append(_("Unknown fact “%(path)s”. Known are: %(facts)s.") % {"path": path, "facts": ", ".join(FACTS)})
+    if op not in OPERATORS:
+        found.append(_("Unknown operator “%(op)s”. Known are: %(known)s.") % {"op": op, "known": " ".join(OPERATORS)})
+    elif text := _bad_value(op, value):
+        found.append(text)
+    return found
+
+
+def problems_of_all(conditions: Any) -> list[str]:
+    """The same for the list of a rule, each with the number of its condition."""
+    if not isinstance(conditions, list):
+        return [_("Conditions are a list.")]
+    return [
+        _("Condition %(number)d: %(text)s") % {"number": number, "text": text}
+        for number, condition in enumerate(conditions, 1)
+        for text in problems(condition)
+    ]
+
+
+def values_at(scope: Mapping[str, Any], path: str) -> list[Any]:
+    """All values at ``path``; empty when it leads nowhere."""
+    found: list[Any] = [scope]
+    for part in path.split("."):
+        found = [item for parent in found for item in _children(parent, part)]
+    return found
+
+
+def number_of(value: Any) -> Decimal:
+    """``value`` as an exact number: money may come as a string. Raises CannotTell."""
+    if isinstance(value, bool):
+        raise CannotTell
+    if isinstance(value, int | Decimal):
+        number = Decimal(value)
+    elif isinstance(value, float):
+        number = Decimal(repr(value))
+    elif isinstance(value, str) and len(value) <= LONGEST_NUMBER and _NUMBER.fullmatch(value.strip()):
+        number = Decimal(value.strip())
+    else:
+        raise CannotTell
+    if not number.is_finite():
+        raise CannotTell
+    return number
+
+
+def _part(condition: Any, name: str) -> Any:
+    return condition.get(name, "") if isinstance(condition, Mapping) else ""
+
+
+def _bad_value(op: str, value: Any) -> str:
+    match op:
+        case "exists":
+            return "" if isinstance(value, bool) else _("“exists” takes true or false.")
+        case "in":
+            fits = isinstance(value, list) and value and all(_is_scalar(item) for item in value)
+            return "" if fits else _("“in” takes a list of texts or numbers.")
+        case "length":
+            text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+            return "" if _LENGTH.fullmatch(text) else _("“length” takes a number, or a comparison such as “<= 10”.")
+        case "starts" | "ends" | "contains" | "glob":
+            if op == "contains" and _is_scalar(value) and value != "":
+                return ""
+            fits = isinstance(value, str) and 0 < len(value) <= LONGEST_PATTERN
+            return "" if fits else _("“%(op)s” takes a text of at most %(n)d characters.") % {"op": op, "n": LONGEST_PATTERN}
+        case "<" | "<=" | ">" | ">=":
+            try:
+                _ordered(value, value)
+            except CannotTell:
+                return _("“%(op)s” takes a number or a date.") % {"op": op}
+            return ""
+    return "" if _is_scalar(value) else _("“%(op)s” takes a text, a number, true or false.") % {"op": op}
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, float):
+        return value == value and abs(value) != float("inf")
+    return isinstance(value, str | int | bool | Decimal)
+
+
+def _children(parent: Any, part: str) -> list[Any]:
+    if isinstance(parent, Mapping):
+        if part == "*":
+            return list(parent.values())
+        return [parent[part]] if part in parent else []
+    if isinstance(parent, Sequence) and not isinstance(parent, str | bytes):
+        if part == "*":
+            return list(parent)
+        index = int(part) if part.isascii() and part.isdigit() and len(part) < 9 else len(parent)
+        return [parent[index]] if index < len(parent) else []
+    return []
+
+
+def _together(results: Sequence[bool | None], *, every: bool) -> bool | None:
+    decisive = not every
+    if decisive in results:
+        return decisive
+    return None if None in results else every
+
+
+def _holds(op: str, actual: Any, value: Any) -> bool | None:
+    try:
+        return _compare(op, actual, value)
+    except (CannotTell, ArithmeticError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _compare(op: str, actual: Any, value: Any) -> bool:
+    match op:
+        case "=" | "!=":
+            return _equal(actual, value) == (op == "=")
+        case "in":
+            return any(_equal_or_other(actual, item) for item in value)
+        case "length":
+            return _length(actual, str(value))
+        case "contains" if isinstance(actual, list | tuple):
+            return any(_equal_or_other(item, value) for item in actual)
+        case "contains" | "starts" | "ends" | "glob":
+            return _text(op, actual, value)
+    one, other = _ordered(actual, value)
+    return ORDER[op](one, other)
+
+
+def _equal(actual: Any, value: Any) -> bool:
+    if isinstance(actual, bool) or isinstance(value, bool):
+        if isinstance(actual, bool) and isinstance(value, bool):
+            return actual == value
+        raise CannotTell
+    if isinstance(actual, str) and isinstance(value, str):
+        return actual == value
+    return number_of(actual) == number_of(value)
+
+
+def _equal_or_other(actual: Any, item: Any) -> bool:
+    """Equal; a value of another type is simply another value when there are several to choose from."""
+    if not _is_scalar(actual):
+        raise CannotTell
+    try:
+        return _equal(actual, item)
+    except CannotTell:
+        return False
+
+
+def _text(op: str, actual: Any, value: Any) -> bool:
+    if not isinstance(actual, str) or not isinstance(value, str):
+        raise CannotTell
+    match op:
+        case "contains":
+            return value in actual
+        case "starts":
+            return actual.startswith(value)
+        case "ends":
+            return actual.endswith(value)
+    return fnmatchcase(actual, value)
+
+
+def _length(actual: Any, wanted: str) -> bool:
+    parsed = _LENGTH.fullmatch(wanted)
+    if parsed is None or not isinstance(actual, str | list | tuple | Mapping):
+        raise CannotTell
+    return ORDER[parsed[1] or "="](len(actual), int(parsed[2]))
+
+
+def _ordered(actual: Any, value: Any) -> tuple[Any, Any]:
+    """Both as numbers, or both as moments."""
+    try:
+        return number_of(actual), number_of(value)
+    except CannotTell:
+        return _moment(actual), _moment(value)
+
+
+def _moment(value: Any) -> dt.datetime:
+    if isinstance(value, str) and len(value) <= 40:
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise CannotTell from None
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
+    if not isinstance(value, dt.datetime):
+        raise CannotTell
+    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)

@@ -1,0 +1,238 @@
+"""The askers' verbs: ask, withdraw, supersede, ask again."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from agentdesk.audit.record import Actor
+from agentdesk.digests import action_digest, canonical, decode, encode
+from approvals import moves
+from approvals.errors import Consumed, InvalidAsk, KeyReused, NotCurrent, NotFound, TooLarge
+from approvals.models import Approval, Decision, Evaluation
+from approvals.policy.requirements import freeze
+from approvals.signals import requested, tell
+from approvals.states import PEOPLES_VERDICTS, Kind, Risk, Status, Verdict
+from approvals.texts import is_storable, storable
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question for people. ``args`` and ``payload`` are plain values; ``requirements`` come from an evaluation."""
+
+    source: str
+    source_ref: str
+    request_key: str
+    kind: str
+    agent: str
+    team_id: UUID
+    action: str
+    args: Mapping[str, Any]
+    allowed: Collection[str]
+    agent_version: str = ""
+    args_schema: dict[str, Any] | None = None
+    schema_version: str = ""
+    description: str = ""
+    reason: str = ""
+    subject: str = ""
+    payload: Any = None
+    adapter: str = ""
+    answer_schema: dict[str, Any] | None = None
+    risk: str = Risk.MEDIUM
+    effect: str = ""
+    egress: bool = False
+    requirements: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    policy_version: int | None = None
+    requester_id: UUID | None = None
+
+    @property
+    def digest(self) -> str:
+        return action_digest(self.agent, self.action, self.schema_version, dict(self.args))
+
+
+@transaction.atomic
+def request_approval(ask: Ask, *, actor: Actor) -> tuple[Approval, bool]:
+    """The approval of ``ask.request_key``, and whether it was made now: the same question is never asked twice.
+
+    Raises InvalidAsk, TooLarge, and KeyReused when the key belongs to another action.
+    """
+    _check(ask)
+    known = Approval.objects.filter(request_key=ask.request_key).first()
+    if known is None:
+        try:
+            with transaction.atomic():
+                approval = _create(ask)
+        except IntegrityError:
+            known = Approval.objects.filter(request_key=ask.request_key).first()
+            if known is None:
+                raise
+        else:
+            moves.enter(
+                approval,
+                "approval.requested",
+                actor=actor,
+                after={"digest": approval.digest, "version": 1, "requirements": approval.requirements},
+                content={"args": approval.args, "reason": ask.reason, "description": ask.description},
+            )
+            moves.show(approval)
+            tell(requested, approval)
+            return approval, True
+    if (known.source, known.source_ref, _asked_digest(known)) != (ask.source, ask.source_ref, ask.digest):
+        raise KeyReused
+    return known, False
+
+
+@transaction.atomic
+def withdraw(approval_id: UUID | str, actor: Actor, reason: str = "") -> bool:
+    """The asker takes its question back. False: it was not open any more. Nothing is handed over: the asker knows."""
+    approval = _lock(approval_id)
+    before = approval.status
+    if before not in (Status.PENDING, Status.HELD):
+        return False
+    _void(approval, reason or _("Withdrawn by its asker."), actor)
+    if not moves.move(approval, Status.WITHDRAWN):
+        return False
+    moves.conclude(approval, Verdict.WITHDRAW, actor=actor, handed_over=True, message=reason)
+    moves.enter(
+        approval, "approval.withdrawn", actor=actor, before={"status": before}, after={"status": Status.WITHDRAWN},
+        content={"reason": reason},
+    )  # fmt: skip
+    return True
+
+
+@transaction.atomic
+def supersede(approval_id: UUID | str, actor: Actor, reason: str = "") -> bool:
+    """Another question has taken its place: a decision on this one would reach nobody. False: it was closed otherwise."""
+    approval = _lock(approval_id)
+    before = approval.status
+    _refuse_if_consumed(approval)
+    if not moves.move(approval, Status.SUPERSEDED):
+        return False
+    _void(approval, reason or _("Superseded."), actor)
+    moves.enter(
+        approval, "approval.superseded", actor=actor, before={"status": before}, after={"status": Status.SUPERSEDED},
+        content={"reason": reason},
+    )  # fmt: skip
+    return True
+
+
+@transaction.atomic
+def reopen(approval_id: UUID | str, because: str, actor: Actor) -> Approval:
+    """Ask again, as version n+1, with the reason for everybody to read; the decision so far is void.
+
+    Raises NotFound, Consumed when the decision was already carried out, NotCurrent when there is nothing to ask again.
+    """
+    approval = _lock(approval_id)
+    before = {"status": approval.status, "version": approval.version}
+    if approval.status == Status.PENDING:
+        raise NotCurrent(approval, _("This is being asked already."))
+    _refuse_if_consumed(approval)
+    _void(approval, because, actor)
+    moved = moves.move(
+        approval, Status.PENDING, version=approval.version + 1, reopened_because=because,
+        expires_at=_expiry(approval.kind, approval.requirements),
+    )  # fmt: skip
+    if not moved:
+        raise NotCurrent(approval)
+    moves.enter(
+        approval, "approval.reopened", actor=actor, before=before,
+        after={"status": approval.status, "version": approval.version}, content={"because": because},
+    )  # fmt: skip
+    tell(requested, approval)
+    return approval
+
+
+@transaction.atomic
+def touch(approval_id: UUID | str) -> None:
+    """What the approval's page shows beside it has changed, such as the call's result: let open pages know."""
+    if Approval.objects.filter(pk=approval_id).update(revision=F("revision") + 1):
+        moves.show(Approval.objects.only("revision").get(pk=approval_id))
+
+
+def _check(ask: Ask) -> None:
+    errors: dict[str, list[str]] = {}
+    if not ask.allowed or set(ask.allowed) - set(PEOPLES_VERDICTS):
+        errors["allowed"] = [_("Name one or more of: %(verdicts)s.") % {"verdicts": ", ".join(PEOPLES_VERDICTS)}]
+    for name in ("source", "source_ref", "request_key", "agent", "agent_version", "action"):
+        text, limit = getattr(ask, name), Approval._meta.get_field(name).max_length
+        if not is_storable(text) or (limit and len(text) > limit):
+            errors[name] = [_("At most %(limit)s characters, without control characters.") % {"limit": limit}]
+    for name in ("args_schema", "answer_schema"):
+        if encode(getattr(ask, name)) != getattr(ask, name):
+            errors[name] = [_("The schema holds values that JSON does not have.")]
+    if errors:
+        raise InvalidAsk(errors)
+    check_size(ask.args, ask.payload, ask.args_schema, ask.answer_schema, ask.description, ask.reason, ask.subject)
+
+
+def check_size(*parts: Any) -> None:
+    """Raises TooLarge when ``parts`` together are more than the desk takes in one piece."""
+    size, limit = sum(len(canonical(part)) for part in parts), settings.INPUT_MAX_BYTES
+    if size > limit:
+        raise TooLarge(_("This is %(size)d bytes; %(limit)d are allowed.") % {"size": size, "limit": limit})
+
+
+def _create(ask: Ask) -> Approval:
+    requirements = freeze(ask.requirements, ask.team_id)
+    args = encode(dict(ask.args))
+    return Approval.objects.create(
+        source=ask.source, source_ref=ask.source_ref, request_key=ask.request_key, kind=ask.kind, agent=ask.agent,
+        agent_version=ask.agent_version, team_id=ask.team_id, reviewer_teams=[UUID(team) for team in requirements["teams"]],
+        action=ask.action, asked_args=args, args=args, args_schema=ask.args_schema, schema_version=ask.schema_version,
+        digest=ask.digest, description=storable(ask.description), reason=storable(ask.reason),
+        subject=storable(ask.subject), payload=encode(ask.payload), adapter=ask.adapter,
+        allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
+        risk=ask.risk, effect=ask.effect, egress=ask.egress, requirements=requirements, evaluation=ask.evaluation,
+        policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=_expiry(ask.kind, requirements),
+    )  # fmt: skip
+
+
+def _expiry(kind: str, requirements: Mapping[str, Any]) -> Any:
+    """When it expires. A call in doubt never does: nobody may guess what became of it."""
+    if kind == Kind.IN_DOUBT:
+        return None
+    seconds = requirements.get("expires_after")
+    after = timedelta(hours=settings.APPROVAL_EXPIRES_HOURS) if seconds is None else timedelta(seconds=seconds)
+    return timezone.now() + after
+
+
+def _asked_digest(approval: Approval) -> str:
+    return action_digest(approval.agent, approval.action, approval.schema_version, decode(approval.asked_args))
+
+
+def _lock(approval_id: UUID | str) -> Approval:
+    approval = Approval.objects.select_for_update().filter(pk=approval_id).first()
+    if approval is None:
+        raise NotFound
+    return approval
+
+
+def _standing(approval: Approval) -> Decision | None:
+    return Decision.objects.filter(approval=approval, voided_at__isnull=True).first()
+
+
+def _refuse_if_consumed(approval: Approval) -> None:
+    standing = _standing(approval)
+    if standing is not None and standing.consumed_at is not None:
+        raise Consumed
+
+
+def _void(approval: Approval, reason: str, actor: Actor) -> None:
+    standing = _standing(approval)
+    if standing is None:
+        return
+    voided = Decision.objects.filter(pk=standing.pk, voided_at__isnull=True, consumed_at__isnull=True)
+    if not voided.update(voided_at=timezone.now(), void_reason=reason):
+        raise Consumed
+    moves.enter(
+        approval, "decision.voided", actor=actor, before={"decision": standing.pk, "verdict": standing.verdict},
+        after={"voided": True}, content={"reason": reason},
+    )  # fmt: skip

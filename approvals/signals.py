@@ -1,0 +1,20 @@
+"""What the verbs tell the rest of the program, after their transaction has committed. Receivers run in the process of the
+verb, must be quick, and may be told twice."""
+
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import Signal
+
+from approvals.models import Approval
+
+# provides: approval_id (UUID), source, source_ref
+requested = Signal()
+decided = Signal()
+
+
+def tell(signal: Signal, approval: Approval) -> None:
+    """Send ``signal`` about ``approval`` once the current transaction has committed. A receiver's error is logged by Django
+    and stops neither the others nor the caller: the sweep tells again."""
+    facts: dict[str, Any] = {"approval_id": approval.pk, "source": approval.source, "source_ref": approval.source_ref}
+    transaction.on_commit(lambda: signal.send_robust(sender=Approval, **facts))

@@ -1,0 +1,58 @@
+"""Who asks. An asker registers under a name; an approval knows it only as ``(source, source_ref)``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from agentdesk.audit.record import Actor
+    from approvals.models import Approval, Decision
+
+# Another program that asked over the API. It reads the decision when it wants to: nothing is handed over.
+API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A part of the decision page that its asker fills: a template and its context."""
+
+    title: str
+    template: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """What the desk wants of an asker. ``ref`` is the approval's ``source_ref``."""
+
+    def panels(self, ref: str) -> Sequence[Panel]:
+        """What to show beside the card, such as the run's steps so far."""
+        ...
+
+    def preview_answer(self, approval: "Approval", decision: "Decision") -> Any:
+        """The exact JSON that the asker will be sent for ``decision`` (which may be unsaved)."""
+        ...
+
+    def dry_run(self, ref: str) -> Any:
+        """What the action would do, or None where nobody can say."""
+        ...
+
+    def stop(self, ref: str, actor: "Actor") -> None:
+        """Stop whatever asked."""
+        ...
+
+    def outcome(self, ref: str) -> Any:
+        """What became of the asker after the decision."""
+        ...
+
+
+_sources: dict[str, Source] = {}
+
+
+def register(name: str, source: Source) -> None:
+    """Make ``source`` known; the last one registered under a name counts."""
+    _sources[name] = source
+
+
+def get(name: str) -> Source | None:
+    """The asker registered under ``name``, or None: then there is nothing but the card."""
+    return _sources.get(name)
