@@ -112,8 +112,8 @@ class Order(BaseModel):
     customer_id: str
     status: str
     placed_on: date
-    delivered_on: date | None
-    tracking: str | None
+    delivered_on: date | None = None
+    tracking: str | None = None
     currency: str
     shipping_fee: Money
     total: Money

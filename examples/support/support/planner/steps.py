@@ -43,9 +43,10 @@ def _look_up(case: Case, history: History) -> Step | Facts:
     search = _read(history, Call("search_customer_by_email", {"email": case.email}))
     if isinstance(search, Call):
         return Step(f"I look up the sender, {case.email}.", (search,))
-    if search.ending is not Ending.RESULT:
-        return Facts(trouble=_trouble("The customer could not be looked up", search))
-    customer = _parsed(CustomerFound, search).customer
+    found = _result(CustomerFound, search)
+    if isinstance(found, str):
+        return Facts(trouble=f"The customer could not be looked up: {found}")
+    customer = found.customer
     if customer is None or case.hostile or case.wish in {Wish.POLICY, Wish.THANKS, Wish.UNKNOWN}:
         return Facts(customer)
     order_ids: Sequence[str] | Step | Facts = case.order_ids or _choose_order(case, history, customer)
@@ -59,9 +60,10 @@ def _choose_order(case: Case, history: History, customer: Customer) -> list[str]
     listed = _read(history, Call("list_orders", {"customer_id": customer.id}))
     if isinstance(listed, Call):
         return Step("The ticket names no order, so I look at the customer's orders.", (listed,))
-    if listed.ending is not Ending.RESULT:
-        return Facts(customer, trouble=_trouble("The orders could not be listed", listed))
-    orders = _parsed(OrdersFound, listed).orders
+    found = _result(OrdersFound, listed)
+    if isinstance(found, str):
+        return Facts(customer, trouble=f"The orders could not be listed: {found}")
+    orders = found.orders
     named = set(named_titles(case.text, [title for order in orders for title in order.titles]))
     fitting = [order for order in orders if named & set(order.titles)]
     if not fitting and case.wish in {Wish.CANCEL, Wish.ADDRESS}:
@@ -75,11 +77,10 @@ def _read_orders(history: History, customer: Customer, order_ids: Sequence[str])
     open_calls = tuple(read for read in reads if isinstance(read, Call))
     if open_calls:
         return Step(f"I read order {' and '.join(call.args['order_id'] for call in open_calls)}.", open_calls)
-    attempts = [read for read in reads if isinstance(read, Attempt)]
-    for attempt in attempts:
-        if attempt.ending is not Ending.RESULT:
-            return Facts(customer, trouble=_trouble("An order could not be read", attempt))
-    found = [_parsed(OrderFound, attempt).order for attempt in attempts]
+    results = [_result(OrderFound, read) for read in reads if isinstance(read, Attempt)]
+    if troubles := [result for result in results if isinstance(result, str)]:
+        return Facts(customer, trouble=f"An order could not be read: {troubles[0]}")
+    found = [result.order for result in results if isinstance(result, OrderFound)]
     own = tuple(order for order in found if order and order.customer_id == customer.id)
     return Facts(
         customer,
@@ -88,12 +89,14 @@ def _read_orders(history: History, customer: Customer, order_ids: Sequence[str])
     )
 
 
-def _parsed[R: Reading](kind: type[R], attempt: Attempt) -> R:
-    """The result of a reading tool; one that cannot be understood counts as nothing found."""
+def _result[R: Reading](kind: type[R], attempt: Attempt) -> R | str:
+    """What a reading tool returned, or why there is no result to go by."""
+    if attempt.ending is not Ending.RESULT:
+        return attempt.words or "no reason given"
     try:
         return kind.model_validate(attempt.data)
     except ValidationError:
-        return kind()
+        return f"the result of {attempt.call.name} is not in the form it should have"
 
 
 def _read(history: History, call: Call) -> Attempt | Call:
@@ -144,7 +147,3 @@ def _escalate(case: Case, history: History, reason: str) -> Step:
     urgency = "high" if case.threat or case.hostile else "normal"
     args = {"ticket_id": case.ticket_id, "reason": reason[:1000], "urgency": urgency}
     return Step(f"A person has to settle this. {reason}", (Call("escalate_ticket", args),))
-
-
-def _trouble(what: str, attempt: Attempt) -> str:
-    return f"{what}: {attempt.words or 'no reason given'}"
