@@ -38,7 +38,9 @@ def spawn(
         cwd=folder,
         start_new_session=True,
         preexec_fn=_die_with_parent(death_signal),
-        **_credentials(account),
+        user=None if account is None else account.uid,
+        group=None if account is None else account.gid,
+        extra_groups=None if account is None else [],
     )
 
 
@@ -59,12 +61,6 @@ def end(processes: Sequence[subprocess.Popen[bytes]], sign: signal.Signals, pati
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _credentials(account: Account | None) -> dict[str, int | list[int]]:
-    if account is None:
-        return {}
-    return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:

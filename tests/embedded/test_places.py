@@ -1,11 +1,11 @@
 import errno
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from agentdesk.embedded import places
 from agentdesk.embedded.errors import CannotStart
 from agentdesk.embedded.places import find_places, make_places
 
@@ -64,7 +64,7 @@ def test_it_names_the_way_out_where_it_cannot_write(monkeypatch, tmp_path, numbe
 
 
 def test_it_refuses_to_begin_on_an_almost_full_disk(monkeypatch, tmp_path):
-    monkeypatch.setattr(places.shutil, "disk_usage", lambda path: SimpleNamespace(free=5 * 2**20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5 * 2**20))
 
     with pytest.raises(CannotStart, match="only 5 MB are free"):
         make_places(find_places(tmp_path, {"AGENTDESK_DATA_DIR": str(tmp_path / "data")}))

@@ -9,7 +9,7 @@ from agentdesk.embedded.errors import CannotStart
 from agentdesk.embedded.postgresql import APP, OWNER, PostgreSQL
 
 
-def rows(url: str, statement: str) -> list[tuple]:
+def rows(url: str, statement: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as connection:
         return connection.execute(statement).fetchall()
 
@@ -36,11 +36,11 @@ def test_it_is_version_18_with_the_settings_the_locks_rely_on(postgresql):
     postgresql.start()
     postgresql.make_roles()
 
-    assert rows(postgresql.url(APP), "SHOW server_version")[0][0].startswith("18.")
+    assert str(rows(postgresql.url(APP), "SHOW server_version")[0][0]).startswith("18.")
     assert rows(postgresql.url(APP), "SHOW client_connection_check_interval") == [("2s",)]
     assert rows(postgresql.url(APP), "SHOW statement_timeout") == [("30s",)]
     assert rows(postgresql.url(OWNER), "SHOW statement_timeout") == [("0",)]
-    assert int(rows(postgresql.url(APP), "SHOW max_connections")[0][0]) >= 200
+    assert int(str(rows(postgresql.url(APP), "SHOW max_connections")[0][0])) >= 200
 
 
 def test_it_refuses_a_wrong_password(postgresql):
