@@ -11,6 +11,7 @@ from django.utils import timezone
 from agentdesk.audit.models import AuditContent, AuditEntry
 from agentdesk.digests import commitment, encode
 from agentdesk.ids import new_id
+from agentdesk.people.address import client_address
 from agentdesk.people.models import User
 
 type Via = AuditEntry.Via
@@ -51,8 +52,8 @@ class Actor:
         """The signed-in user of a request. Raises TypeError when nobody is signed in."""
         if not isinstance(request.user, User):
             raise TypeError("nobody is signed in")
-        address = request.META.get("REMOTE_ADDR") or ""
-        return cls(request.user.label, via, request.user, address[:64], request.headers.get("User-Agent", "")[:300])
+        agent = request.headers.get("User-Agent", "")[:300]
+        return cls(request.user.label, via, request.user, client_address(request), agent)
 
     @classmethod
     def desk(cls, label: str = "AgentDesk") -> Self:

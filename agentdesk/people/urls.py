@@ -1,0 +1,11 @@
+from django.urls import path
+
+from agentdesk.people import views
+
+app_name = "people"
+urlpatterns = [
+    path("", views.profile, name="profile"),
+    path("theme/", views.theme, name="theme"),
+    path("tokens/", views.add_token, name="add_token"),
+    path("tokens/<uuid:token_id>/revoke/", views.end_token, name="end_token"),
+]

@@ -1,0 +1,99 @@
+"""A person's own page: profile, theme, tokens."""
+
+from uuid import UUID
+
+from allauth.account.decorators import reauthentication_required
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from agentdesk.audit.record import Actor
+from agentdesk.people.forms import ProfileForm, ThemeForm, TokenForm
+from agentdesk.people.models import Membership, Token, User
+from agentdesk.people.profile import change_profile
+from agentdesk.people.tokens import create_token, revoke_token
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    user = _user(request)
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=User.objects.get(pk=user.pk))
+    if request.method == "POST" and form.is_valid():
+        change_profile(user, form.cleaned_data, actor=Actor.from_request(request))
+        messages.success(request, _("Your profile is saved."))
+        response = redirect("people:profile")
+        if form.cleaned_data.get("language"):
+            response.set_cookie(settings.LANGUAGE_COOKIE_NAME, form.cleaned_data["language"], samesite="Lax")
+        return response
+    return _page(request, form=form, status=422 if request.method == "POST" else 200)
+
+
+@login_required
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Set the theme and go back to the page that asked."""
+    form = ThemeForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("unknown theme")
+    change_profile(_user(request), form.cleaned_data, actor=Actor.from_request(request))
+    back = request.headers.get("Referer", "")
+    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    return redirect(back if safe else "people:profile")
+
+
+@login_required
+@never_cache
+@require_POST
+@reauthentication_required
+def add_token(request: HttpRequest) -> HttpResponse:
+    """Make a token and show it on the answer: it is kept nowhere, so there is no address to find it at later."""
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return _page(request, token_form=form, status=422)
+    _token, text = create_token(
+        _user(request), form.cleaned_data["name"], actor=Actor.from_request(request), expires_at=form.expires_at()
+    )
+    return _page(request, new_token=text)
+
+
+@login_required
+@require_POST
+def end_token(request: HttpRequest, token_id: UUID) -> HttpResponse:
+    token = get_object_or_404(Token, pk=token_id, user=_user(request))
+    if revoke_token(token, actor=Actor.from_request(request)):
+        messages.success(request, _("The token %(name)s is revoked.") % {"name": token.name})
+    return redirect("people:profile")
+
+
+def _page(
+    request: HttpRequest,
+    *,
+    form: ProfileForm | None = None,
+    token_form: TokenForm | None = None,
+    new_token: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    user = _user(request)
+    context = {
+        "form": form or ProfileForm(instance=user),
+        "token_form": token_form or TokenForm(),
+        "new_token": new_token,
+        "tokens": Token.objects.filter(user=user, revoked_at=None),
+        "memberships": Membership.objects.filter(user=user).select_related("team").order_by("team__name", "role"),
+    }
+    return render(request, "people/profile.html", context, status=status)
+
+
+def _user(request: HttpRequest) -> User:
+    """The signed-in user; ``login_required`` stands before every view here."""
+    if not isinstance(request.user, User):
+        raise TypeError("nobody is signed in")
+    return request.user
