@@ -47,13 +47,13 @@ class Consequence:
 def sentence(approval: Approval) -> str:
     """Verb and object, made from the arguments: ``Issue refund 240.00 EUR for order 48102``."""
     if approval.kind == Kind.IN_DOUBT:
-        return _("Did this happen: %(action)s") % {"action": _phrase(approval.action, decode(approval.args))}
+        return _("Did this happen: %(action)s") % {"action": phrase(approval.action, decode(approval.args))}
     if approval.kind == Kind.INTERRUPT and approval.action.startswith("interrupt:"):
         return _("%(agent)s asks at %(place)s") % {
             "agent": human(approval.agent),
             "place": human(approval.action.removeprefix("interrupt:")).lower(),
         }
-    return _phrase(approval.action, decode(approval.args))
+    return phrase(approval.action, decode(approval.args))
 
 
 def object_of(approval: Approval) -> str:
@@ -140,7 +140,8 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
-def _phrase(action: str, args: Any) -> str:
+def phrase(action: str, args: Any) -> str:
+    """An action and its plain arguments in the desk's words: ``Issue refund 240.00 EUR for order 48102``."""
     words = human(action)
     if not isinstance(args, Mapping):
         return words

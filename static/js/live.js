@@ -6,13 +6,13 @@
 //               data-refetch="URL"                       the element's own fragment over HTTP
 //               data-v="3"                               the version shown
 //               data-say="Approved by Sam Ashby"         announced to screen readers when a push changes it
-//               data-append="step"                       where pushed elements of a kind go that are new here, sorted by data-order
+//               data-append="row"                        where pushed elements of a kind go that are new here, sorted by data-order
+//               data-into="story" data-order="0012"      on a pushed element: the list it belongs to, and its place there
 //               data-keep-typing                         a form: replaced only while nobody has begun to fill it in
 //
 // Others listen:  desk:new    on the list, cancelable: {frame, incoming} is about to be added
 //                 desk:shown  on the document: {frame}, after what came with it was put in place
 //                 desk:token  on the document: {run, step, seq, text}
-//               data-into="story" data-order="0012"      where a fragment belongs that is new on this page
 
 const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
@@ -125,21 +125,31 @@ function placeAll(frame) {
   for (const incoming of [...template.content.children]) {
     const current = document.getElementById(incoming.id);
     if (!current) {
-      found = insert(incoming) || found;
+      found = insert(frame, incoming) || found;
       continue;
     }
     found = true;
-    if (version(incoming) > version(current)) place(current, incoming);
+    if (version(incoming) <= version(current)) continue;
+    if (incoming.dataset.into && incoming.dataset.order !== current.dataset.order) move(current, incoming);
+    else place(current, incoming);
   }
   return found;
 }
 
-/** Puts a line that is new on this page into its list, by its order; false when the list is not here. */
-function insert(incoming) {
-  const list = document.getElementById(incoming.dataset.into ?? "");
+/** Puts an element that is new on this page into its list, unless somebody else sees to it; false when it has no place here. */
+function insert(frame, incoming) {
+  const list = document.getElementById(incoming.dataset.into ?? "") ?? document.querySelector(`[data-append="${frame.kind}"]`);
   if (!list) return false;
-  list.insertBefore(incoming, follower(list, incoming) ?? null); // at once: its next version may be in the next frame
+  const news = new CustomEvent("desk:new", { bubbles: true, cancelable: true, detail: { frame, incoming } });
+  if (list.dispatchEvent(news)) list.insertBefore(incoming, follower(list, incoming) ?? null); // at once: its next version may follow
   return true;
+}
+
+/** A line whose place in its list has changed. */
+function move(current, incoming) {
+  const list = current.parentElement;
+  current.remove();
+  list.insertBefore(incoming, follower(list, incoming) ?? null);
 }
 
 function follower(list, line) {

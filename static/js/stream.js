@@ -6,7 +6,7 @@ const steps = new Map();
 
 /** Adds a token frame `{step, seq, text}`; a repeated one is ignored, a gap is shown as an ellipsis. */
 function hear({ step, seq, text }) {
-  const known = steps.get(step) ?? { seq: 0, text: "" };
+  const known = steps.get(step) ?? { seq: -1, text: "" };
   if (seq <= known.seq) return;
   const gap = seq > known.seq + 1 ? " … " : "";
   steps.set(step, { seq, text: known.text + gap + text });
