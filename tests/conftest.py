@@ -1,8 +1,15 @@
-"""What every test can use. `db`: a transaction that is rolled back. `committed`: real commits, undone by a new database."""
+"""What every test can use.
+
+`db`: a transaction that is rolled back. `committed`: real commits, undone by a new database.
+`desk`: the whole desk running, its data kept from test to test; `fresh_desk`: the same, started on an empty database.
+`page`, `new_page`: Chromium pages. They fail the test over uncaught errors and anything the security policy blocks.
+"""
 
 import os
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -11,7 +18,21 @@ from django.db import connections
 from django.test import override_settings
 from psycopg import sql
 
+from tests.desk import Desk, desk_environment
 from tests.services import SUPERUSER_URL, TEMPLATE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 class OneRoundHasher(PBKDF2PasswordHasher):
@@ -26,13 +47,12 @@ def quick_passwords() -> Generator[None]:
         yield
 
 
-def make_database() -> None:
-    """Make this worker's database anew from the migrated template, whoever is still connected to it."""
-    settings = connections["default"].settings_dict
-    name, owner = sql.Identifier(settings["NAME"]), sql.Identifier(connections["owner"].settings_dict["USER"])
+def make_database(name: str) -> None:
+    """Make the database anew from the migrated template, whoever is still connected to it."""
+    database, owner = sql.Identifier(name), sql.Identifier(connections["owner"].settings_dict["USER"])
     with psycopg.connect(os.environ[SUPERUSER_URL], autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(name, owner, sql.Identifier(TEMPLATE)))
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(database, owner, sql.Identifier(TEMPLATE)))
 
 
 def close_connections() -> None:
@@ -44,11 +64,30 @@ def close_connections() -> None:
             close_pool()
 
 
+def database_name() -> str:
+    return str(connections["default"].settings_dict["NAME"])
+
+
+@contextmanager
+def database(name: str) -> Iterator[None]:
+    """Let this process's connections lead to another database for a while."""
+    usual = database_name()
+    close_connections()
+    for alias in ("default", "owner"):
+        connections[alias].settings_dict["NAME"] = name
+    try:
+        yield
+    finally:
+        close_connections()
+        for alias in ("default", "owner"):
+            connections[alias].settings_dict["NAME"] = usual
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: Any) -> Generator[None]:
     """Replaces pytest-django's: the app's role may neither create nor flush databases."""
     with django_db_blocker.unblock():
-        make_database()
+        make_database(database_name())
     yield
     with django_db_blocker.unblock():
         close_connections()
@@ -60,4 +99,95 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Generator[None]:
     with django_db_blocker.unblock():
         yield
         close_connections()
-        make_database()
+        make_database(database_name())
+
+
+@pytest.fixture(scope="session")
+def desk_processes(django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Generator[Desk]:
+    name = f"{database_name()}_live"
+    addresses = [os.environ[key].rsplit("/", 1)[0] + f"/{name}" for key in ("DATABASE_URL", "DATABASE_OWNER_URL")]
+    folder = tmp_path_factory.mktemp("desk")
+    desk = Desk(folder, desk_environment(folder, *addresses))
+    with django_db_blocker.unblock():
+        make_database(name)
+    try:
+        desk.start()
+        yield desk
+    finally:
+        desk.stop()
+
+
+@pytest.fixture
+def desk(desk_processes: Desk, django_db_blocker: Any) -> Generator[Desk]:
+    """The running desk, the test's own connections leading to its database. What tests write there stays: use own names."""
+    for name, process in desk_processes.processes.items():
+        if process.poll() is not None:  # killed by the test before
+            desk_processes.restart(name)
+    with django_db_blocker.unblock(), database(f"{database_name()}_live"):
+        yield desk_processes
+
+
+@pytest.fixture
+def fresh_desk(desk_processes: Desk, django_db_blocker: Any) -> Generator[Desk]:
+    """The desk, started anew on a database with nothing in it but the seed. Costs some seconds."""
+    name = f"{database_name()}_live"
+    with django_db_blocker.unblock(), database(name):
+        desk_processes.stop()
+        make_database(name)
+        desk_processes.start()
+        yield desk_processes
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator["Browser"]:
+    """Chromium. One per module, because Playwright keeps an event loop running, which async tests cannot bear."""
+    from playwright.sync_api import sync_playwright
+
+    program = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
+    if not Path(program).exists():
+        pytest.fail("the browser tests need Chromium: install it, or set CHROMIUM=/path/to/it")
+    # Django takes Playwright's loop for an async caller of the ORM.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_OPTIONS))
+        yield chromium
+        chromium.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def new_page(browser: "Browser", request: pytest.FixtureRequest) -> Generator[Callable[..., "Page"]]:
+    """Return a function that opens a page in a browser profile of its own; options as for `Browser.new_context`."""
+    pages: list[Page] = []
+    problems: list[str] = []
+
+    def note_console(message: "ConsoleMessage") -> None:
+        if "Content Security Policy" in message.text:
+            problems.append(message.text)
+
+    def open_page(**options: Any) -> "Page":
+        page = browser.new_context(**options).new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: problems.append(f"uncaught in {page.url}: {error}"))
+        page.on("console", note_console)
+        pages.append(page)
+        return page
+
+    yield open_page
+    if request.session.testsfailed:
+        keep_screenshots(pages, request.node.name)
+    for page in pages:
+        page.context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(new_page: Callable[..., "Page"]) -> "Page":
+    return new_page()
+
+
+def keep_screenshots(pages: "list[Page]", test: str) -> None:
+    folder = Path("test-results")
+    folder.mkdir(exist_ok=True)
+    for number, page in enumerate(pages):
+        page.screenshot(path=folder / f"{test}-{number}.png", full_page=True)

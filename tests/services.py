@@ -180,3 +180,17 @@ def pytest_load_initial_conftests() -> Generator[None]:
 def pytest_unconfigure() -> None:
     while _running:
         _running.pop().stop()
+
+
+def run_beside(command: list[str]) -> int:
+    """Run `command` with both servers at its side, on a database as `manage.py migrate` leaves it; return its status."""
+    services = Services()
+    services.start()
+    try:
+        return subprocess.run(command, cwd=CHECKOUT, check=False).returncode
+    finally:
+        services.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(run_beside(sys.argv[1:]))
