@@ -1,1 +1,95 @@
-"""System checks."""
+"""System checks: errors (E) refuse an insecure production configuration, warnings (W) say what is weaker than it could be."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SECRET_LENGTH = 40
+SECRET_VARIETY = 8  # different characters
+
+
+@register
+def check_configuration(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Every problem of this desk's settings. What is for loopback only may not be reachable from elsewhere."""
+    return [*_everywhere(), *([] if settings.LOOPBACK else _beyond_loopback())]
+
+
+def _everywhere() -> Iterator[CheckMessage]:
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Error(
+            "ALLOWED_HOSTS holds '*', so anybody can choose the host name that links are made of.",
+            hint="Name the hosts; the one of AGENTDESK_URL is the default.",
+            id="agentdesk.E001",
+        )
+    if urlsplit(settings.AGENTDESK_URL).scheme not in {"http", "https"} or not urlsplit(settings.AGENTDESK_URL).hostname:
+        yield Error(
+            f"AGENTDESK_URL {settings.AGENTDESK_URL!r} is no address of a web site.",
+            hint="Give scheme and host, such as https://desk.example.com.",
+            id="agentdesk.E002",
+        )
+    if settings.DEMO and not settings.EMBEDDED:
+        yield Error(
+            "AGENTDESK_DEMO is on with a database of your own: users with known passwords would be made in it.",
+            hint="Unset AGENTDESK_DEMO.",
+            id="agentdesk.E003",
+        )
+
+
+def _beyond_loopback() -> Iterator[CheckMessage]:
+    yield from _secrets_and_switches()
+    yield from _connections()
+
+
+def _secrets_and_switches() -> Iterator[CheckMessage]:
+    if settings.DEBUG:
+        yield Error("DEBUG is on, and AGENTDESK_URL is not on loopback.", hint="Unset DEBUG.", id="agentdesk.E010")
+    if not settings.SECURE:
+        yield Error(
+            "AGENTDESK_URL is http, so passwords, cookies and decisions travel in the clear.",
+            hint="Serve the desk by https, and set BEHIND_PROXY where a proxy does it.",
+            id="agentdesk.E011",
+        )
+    if len(settings.SECRET_KEY) < SECRET_LENGTH or len(set(settings.SECRET_KEY)) < SECRET_VARIETY:
+        yield Error(
+            "SECRET_KEY is short or simple: sessions could be forged.",
+            hint=f"Use at least {SECRET_LENGTH} random characters.",
+            id="agentdesk.E012",
+        )
+    if settings.DEMO:
+        yield Error("AGENTDESK_DEMO is on, and AGENTDESK_URL is not on loopback.", id="agentdesk.E013")
+    if settings.EMBEDDED:
+        yield Warning(
+            "The desk uses its embedded database, and AGENTDESK_URL is not on loopback.",
+            hint="Set DATABASE_URL, DATABASE_OWNER_URL and REDIS_URL to servers of your own.",
+            id="agentdesk.W010",
+        )
+
+
+def _connections() -> Iterator[CheckMessage]:
+    if settings.DATABASES["default"].get("USER") == settings.DATABASES["owner"].get("USER"):
+        yield Warning(
+            "The desk works with the owner's database role, so only triggers keep the record insert-only.",
+            hint="Give the desk a role of its own: DATABASE_URL for it, DATABASE_OWNER_URL for migrations.",
+            id="agentdesk.W011",
+        )
+    for name in ("REDIS_URL", "BROKER_URL"):
+        url = urlsplit(getattr(settings, name))
+        if url.scheme in {"redis", "rediss", "valkey", "amqp", "amqps"} and url.hostname and url.hostname not in LOOPBACK:
+            yield from _remote_broker(name, url.scheme, url.password)
+
+
+def _remote_broker(name: str, scheme: str, password: str | None) -> Iterator[CheckMessage]:
+    if not password:
+        yield Error(
+            f"{name} has no password: whoever reaches that server could forge hints and read live output.",
+            id="agentdesk.E014",
+        )
+    if scheme in {"redis", "valkey", "amqp"}:
+        yield Warning(
+            f"{name} is not encrypted.", hint=f"Use {scheme}s:// unless that network is your own.", id="agentdesk.W012"
+        )

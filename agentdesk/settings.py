@@ -38,13 +38,13 @@ CSRF_TRUSTED_ORIGINS = ORIGINS
 # --- Apps, middleware, pages --------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "agentdesk.apps.AgentDeskConfig",
+    "django.contrib.auth",  # before people, whose admin takes over
     "agentdesk.people",
     "agentdesk.audit",
     "agentdesk.live",
     "approvals",
     "runs",
     "agentdesk.apps.DeskAdminConfig",
-    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",

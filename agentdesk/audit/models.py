@@ -12,7 +12,7 @@ from django.db import models
 from agentdesk.ids import new_id
 
 
-class Xid8Field(models.Field):
+class Xid8Field(models.Field):  # type: ignore[type-arg]  # generic in the stubs only
     """PostgreSQL's ``xid8``: a 64-bit transaction id that never wraps."""
 
     def db_type(self, connection: object) -> str:

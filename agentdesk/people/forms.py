@@ -18,7 +18,7 @@ def time_zones() -> list[tuple[str, Any]]:
     return [("", _("As the browser")), ("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Name, time zone, theme; the language where there is more than one."""
 
     time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=time_zones)

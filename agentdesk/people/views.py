@@ -52,7 +52,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 @require_POST
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth is not typed
 def add_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it on the answer: it is kept nowhere, so there is no address to find it at later."""
     form = TokenForm(request.POST)

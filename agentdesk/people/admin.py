@@ -1,0 +1,252 @@
+"""People in Django admin: a team's admins invite people and give roles in their teams; superusers do everything."""
+
+import logging
+from smtplib import SMTPException
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.db import models
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from agentdesk.admin_site import ReadOnly, TeamScoped, administered
+from agentdesk.audit.models import AuditEntry
+from agentdesk.audit.record import Actor, record
+from agentdesk.people.invitations import NoAddress, invite
+from agentdesk.people.models import Membership, Role, Team, Token, User
+from agentdesk.people.tokens import revoke_token
+
+log = logging.getLogger(__name__)
+
+admin.site.unregister(Group)  # roles are memberships; Django's groups mean nothing here
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    return Actor.from_request(request, AuditEntry.Via.ADMIN)
+
+
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    def clean_email(self) -> str:
+        """People sign in by address too, so one address is one person."""
+        email = str(self.cleaned_data["email"]).strip()
+        if email and User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError(_("Somebody else has this address."))
+        return email
+
+
+class InvitationForm(UserForm):
+    """A new user, with a first role."""
+
+    team = forms.ModelChoiceField(Team.objects.none(), label=gettext_lazy("Team"), required=False)
+    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=Role.choices, initial=Role.REVIEWER)
+
+
+@admin.register(User)
+class UserAdmin(TeamScoped):
+    form = UserForm
+    list_display = ("username", "first_name", "last_name", "email", "kind", "is_active", "last_login")
+    list_filter = ("is_active", "kind")
+    search_fields = ("username", "first_name", "last_name", "email")
+    ordering = ("username",)
+    actions = ("send_invitation",)
+    superuser_fields = ("username", "email", "first_name", "last_name", "kind", "is_active", "is_superuser")
+    team_admin_fields = ("username", "email", "first_name", "last_name", "is_active")
+    invitation_fields = ("username", "email", "first_name", "last_name", "kind", "team", "role")
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
+        teams = administered(request)
+        if teams is None:
+            return User.objects.all()
+        return User.objects.filter(pk__in=Membership.objects.filter(team__in=teams).values("user"))
+
+    def owns(self, request: HttpRequest, obj: models.Model) -> bool:
+        """A team's admin changes people who are in no other team and no superuser."""
+        teams = administered(request)
+        if teams is None:
+            return True
+        if not isinstance(obj, User) or obj.is_superuser:
+            return False
+        memberships = set(Membership.objects.filter(user=obj).values_list("team_id", flat=True))
+        return bool(memberships) and memberships <= teams
+
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        if obj is None:
+            return self.has_module_permission(request)
+        return self.get_queryset(request).filter(pk=obj.pk).exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nobody: the record and the decisions name people. They are switched off instead."""
+        return False
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        form = super().get_form(request, obj, change, **{**kwargs, "form": InvitationForm})
+        teams = administered(request)
+        field: Any = form.base_fields["team"]
+        field.queryset = Team.objects.all() if teams is None else Team.objects.filter(pk__in=teams)
+        field.required = teams is not None
+        return form
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        is_superuser = administered(request) is None
+        if obj is None:
+            return self.invitation_fields if is_superuser else tuple(f for f in self.invitation_fields if f != "kind")
+        return self.superuser_fields if is_superuser else self.team_admin_fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Changing somebody's address would let a team's admin sign in as them."""
+        return ("username", "email") if obj is not None and administered(request) is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        before = {name: form.initial.get(name) for name in form.changed_data} if change else None
+        if not change:
+            obj.set_unusable_password()
+        super().save_model(request, obj, form, change)
+        after = {name: form.cleaned_data[name] for name in form.changed_data if name not in {"team", "role"}}
+        actor = actor_of(request)
+        if after or not change:
+            record(
+                "user.changed", actor=actor, object_type="user", object_id=obj.pk, object_label=obj.label,
+                before=before, after=after,
+            )  # fmt: skip
+        if not change:
+            self._welcome(request, obj, form, actor)
+
+    def _welcome(self, request: HttpRequest, user: User, form: Any, actor: Actor) -> None:
+        team = form.cleaned_data.get("team")
+        if team is not None:
+            membership = Membership.objects.create(user=user, team=team, role=form.cleaned_data["role"])
+            record_membership(membership, actor, before=None, after=membership.role)
+        if user.kind == User.Kind.PERSON and user.email:
+            self._invite(request, user, actor)
+
+    def _invite(self, request: HttpRequest, user: User, actor: Actor) -> None:
+        try:
+            invite(user, actor=actor)
+        except NoAddress:
+            text = _("%(name)s has no e-mail address, so no invitation was sent.")
+            self.message_user(request, text % {"name": user.label}, messages.WARNING)
+        except (OSError, SMTPException):
+            log.exception("an invitation could not be sent")
+            text = _("The mail to %(address)s could not be sent. Send the invitation again once mail works.")
+            self.message_user(request, text % {"address": user.email}, messages.ERROR)
+        else:
+            self.message_user(request, _("An invitation was sent to %(address)s.") % {"address": user.email})
+
+    @admin.action(description=gettext_lazy("Send an invitation to choose a password"), permissions=["change"])
+    def send_invitation(self, request: HttpRequest, users: "models.QuerySet[User]") -> None:
+        for user in users:
+            if self.owns(request, user) and user.is_active and user.kind == User.Kind.PERSON:
+                self._invite(request, user, actor_of(request))
+            else:
+                text = _("%(name)s was not invited: switched off, a service account, or in a team that is not yours.")
+                self.message_user(request, text % {"name": user.label}, messages.WARNING)
+
+
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]  # generic in the stubs only
+    model = Membership
+    extra = 1
+
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return True  # the team's page decides
+
+    has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "user":
+            teams = administered(request)
+            known = User.objects.order_by("username")
+            if teams is not None:
+                known = known.filter(pk__in=Membership.objects.filter(team__in=teams).values("user"))
+            kwargs["queryset"] = known
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+@admin.register(Team)
+class TeamAdmin(TeamScoped):
+    team_path = ""
+    list_display = ("name", "slug")
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (MembershipInline,)
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Team]":
+        teams = administered(request)
+        return Team.objects.all() if teams is None else Team.objects.filter(pk__in=teams)
+
+    def owns(self, request: HttpRequest, obj: models.Model) -> bool:
+        teams = administered(request)
+        return teams is None or obj.pk in teams
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return administered(request) is None
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        return dict(self.prepopulated_fields) if obj is None else {}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("slug",)
+
+    def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.changed_data:
+            before = {name: form.initial.get(name) for name in form.changed_data} if change else None
+            after = {name: form.cleaned_data[name] for name in form.changed_data}
+            record(
+                "team.changed", actor=actor_of(request), object_type="team", object_id=obj.pk, object_label=obj.name,
+                team_id=obj.pk, before=before, after=after,
+            )  # fmt: skip
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        roles = dict(Membership.objects.filter(team=form.instance).values_list("pk", "role"))
+        formset.save()
+        actor = actor_of(request)
+        for membership in formset.new_objects:
+            record_membership(membership, actor, before=None, after=membership.role)
+        for membership, _fields in formset.changed_objects:
+            record_membership(membership, actor, before=roles.get(membership.pk), after=membership.role)
+        for membership in formset.deleted_objects:
+            record_membership(membership, actor, before=membership.role, after=None)
+
+
+@admin.register(Token)
+class TokenAdmin(ReadOnly):
+    """Tokens of people and service accounts: seen and revoked here, made on the profile page or by ``manage.py tokens``."""
+
+    list_display = ("name", "user", "hint", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "user__username")
+    fields = ("name", "user", "hint", "created_at", "last_used_at", "expires_at", "revoked_at")
+    actions = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Token]":
+        teams = administered(request)
+        tokens = Token.objects.all()
+        if teams is None:
+            return tokens
+        return tokens.filter(user__in=Membership.objects.filter(team__in=teams).values("user"))
+
+    def owns(self, request: HttpRequest, obj: models.Model) -> bool:
+        return self.get_queryset(request).filter(pk=obj.pk).exists()
+
+    @admin.action(description=gettext_lazy("Revoke"))
+    def revoke(self, request: HttpRequest, tokens: "models.QuerySet[Token]") -> None:
+        count = sum(revoke_token(token, actor=actor_of(request)) for token in tokens)
+        self.message_user(request, _("%(count)d tokens were revoked.") % {"count": count})
+
+
+def record_membership(membership: Membership, actor: Actor, *, before: str | None, after: str | None) -> None:
+    """Put on record that somebody got, changed or lost a role."""
+    team: UUID = membership.team_id
+    record(
+        "membership.changed", actor=actor, object_type="user", object_id=membership.user_id, object_label=str(membership),
+        team_id=team, before={"role": before}, after={"role": after},
+    )  # fmt: skip
