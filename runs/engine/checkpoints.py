@@ -1,11 +1,64 @@
-"""Checkpoints in PostgreSQL."""
+"""Checkpoints in PostgreSQL: one pool for the process, one saver for each attempt at a run."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from langgraph.checkpoint.postgres import PostgresSaver
-from psycopg.rows import dict_row
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from runs.engine.locks import conninfo
+from runs.tools.context import AttemptLost, DeskUnavailable
+
+type Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
+
+
+class FencedSaver(AsyncPostgresSaver):
+    """LangGraph's saver, refusing whatever an attempt writes after another has taken the run over.
+
+    Each write holds the run's row for as long as its transaction lasts: a takeover waits for it, or it sees the takeover.
+    The stock saver puts one lock around all use of a pool; here every attempt has a saver of its own.
+    """
+
+    def __init__(self, pool: Pool, run_id: UUID, attempt: int) -> None:
+        super().__init__(pool, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        self.pool, self.run_id, self.attempt = pool, run_id, attempt
+
+    @contextlib.asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        try:
+            async with self._fenced(pipeline) as cursor:
+                yield cursor
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DeskUnavailable(str(error)) from error
+
+    @contextlib.asynccontextmanager
+    async def _fenced(self, pipeline: bool) -> AsyncIterator[AsyncCursor[DictRow]]:
+        async with self.pool.connection() as connection:
+            if not pipeline:
+                async with connection.cursor(binary=True, row_factory=dict_row) as cursor:
+                    yield cursor
+                return
+            async with connection.transaction(), connection.cursor(binary=True, row_factory=dict_row) as cursor:
+                await cursor.execute("SELECT attempt FROM runs_run WHERE id = %s FOR SHARE", (self.run_id,))
+                row = await cursor.fetchone()
+                if row is None or row["attempt"] != self.attempt:
+                    raise AttemptLost(f"attempt {self.attempt} of run {self.run_id} has been taken over")
+                yield cursor
+
+
+def open_pool(size: int) -> Pool:
+    """The pool for checkpoints and steps. Open it on the loop that uses it."""
+    return AsyncConnectionPool(
+        conninfo(), min_size=1, max_size=size, open=False, timeout=10, check=None, name="checkpoints",
+        kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": 0, "application_name": "agentdesk runs"},
+    )  # fmt: skip
 
 
 def create_tables(params: Mapping[str, Any]) -> None:

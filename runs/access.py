@@ -1,0 +1,21 @@
+"""Who sees and who operates runs."""
+
+from agentdesk.people.models import Role, User
+from runs.models import Agent, Run
+
+
+def may_start(user: User, agent: Agent) -> bool:
+    """Operators, reviewers and admins of the agent's team, and its service accounts."""
+    return user.is_active and (user.is_superuser or agent.team_id in user.team_ids())
+
+
+def may_operate(user: User, run: Run) -> bool:
+    """Cancel, continue, fork: operators and admins of the run's team, and whoever started it."""
+    if not user.is_active:
+        return False
+    return user.is_superuser or run.requester_id == user.pk or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
+
+
+def may_see_traceback(user: User, run: Run) -> bool:
+    """Tracebacks may hold anything that the agent's code had in hand: operators and admins only."""
+    return user.is_active and (user.is_superuser or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN))

@@ -1,0 +1,128 @@
+"""Agents, as their teams' admins set them; runs, steps and tool calls for reading."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from agentdesk.admin_site import ReadOnly, TeamScoped
+from agentdesk.audit.record import Actor, record
+from agentdesk.people.models import User
+from approvals.models import Tool
+from runs import access
+from runs.models import Agent, Run, Step, ToolCall
+
+LIMITS = {
+    "supersteps": _("Most steps of the graph"),
+    "model_calls": _("Most model calls"),
+    "tool_calls": _("Most tool calls"),
+    "wall_seconds": _("Most seconds of work"),
+}
+EDITABLE = ["name", "description", "team", "enabled", "limits", "rules_answer_interrupts"]
+
+
+class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """The limits as numbers, each with a name; empty means the desk's default."""
+
+    supersteps = forms.IntegerField(label=LIMITS["supersteps"], min_value=1, required=False)
+    model_calls = forms.IntegerField(label=LIMITS["model_calls"], min_value=1, required=False)
+    tool_calls = forms.IntegerField(label=LIMITS["tool_calls"], min_value=1, required=False)
+    wall_seconds = forms.IntegerField(label=LIMITS["wall_seconds"], min_value=1, required=False)
+
+    class Meta:
+        model = Agent
+        fields = ["name", "description", "team", "enabled", "rules_answer_interrupts"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in LIMITS:
+            self.initial[name] = self.instance.limits.get(name)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # Django's hook between the fields and the model's own checks
+        given = {name: self.cleaned_data[name] for name in LIMITS if self.cleaned_data.get(name)}
+        others = {name: value for name, value in self.instance.limits.items() if name not in LIMITS}
+        self.instance.limits = {**others, **given}
+
+
+@admin.register(Agent)
+class AgentAdmin(TeamScoped):
+    form = AgentForm
+    list_display = ["name", "slug", "team", "enabled", "code_version", "loaded_at", "is_loaded"]
+    list_filter = ["enabled"]
+    list_select_related = ["team"]
+    search_fields = ["name", "slug"]
+    readonly_fields = ["slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "description", "team", "enabled", "rules_answer_interrupts"]}),
+        (_("Limits of a run; empty: the desk's default"), {"fields": list(LIMITS)}),
+        (_("From its code"), {"fields": ["manifest", "graph", "code_version", "loaded_at", "load_error"]}),
+    ]
+
+    @admin.display(boolean=True, description=_("loaded"))
+    def is_loaded(self, agent: Agent) -> bool:
+        return not agent.load_error
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # an agent comes from a langgraph.json
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # its runs refer to it; switch it off instead
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
+        """Write the editable fields only: a worker may be writing the others. The agent's tools go with it to its team."""
+        before = Agent.objects.select_for_update().values(*EDITABLE).get(pk=obj.pk)
+        obj.save(update_fields=EDITABLE)
+        Tool.objects.filter(agent=obj.slug).exclude(team=obj.team_id).update(team=obj.team_id)
+        after = Agent.objects.values(*EDITABLE).get(pk=obj.pk)
+        changed = [name for name in EDITABLE if before[name] != after[name]]
+        if changed:
+            record(
+                "agent.changed", actor=Actor.from_request(request, "admin"), object_type="agent", object_id=obj.pk,
+                object_label=str(obj), team_id=obj.team_id, before={name: before[name] for name in changed},
+                after={name: after[name] for name in changed},
+            )  # fmt: skip
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly):
+    list_display = ["id", "title", "agent", "team", "status", "requester_label", "created_at", "finished_at"]
+    list_filter = ["status", "dry_run"]
+    list_select_related = ["agent", "team"]
+    search_fields = ["title", "agent__slug"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A traceback may hold what only operators of the team are to read."""
+        user = request.user
+        return [] if obj and isinstance(user, User) and access.may_see_traceback(user, obj) else ["traceback"]
+
+    def view_on_site(self, obj: Run) -> str:
+        return reverse("runs:detail", args=[obj.pk])
+
+
+class PartOfRun(ReadOnly):
+    team_path = "run__team"
+    list_select_related = ["run"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+
+
+@admin.register(Step)
+class StepAdmin(PartOfRun):
+    list_display = ["id", "run", "kind", "name", "status", "attempt", "started_at", "ended_at"]
+    list_filter = ["kind", "status"]
+    search_fields = ["name"]
+
+
+@admin.register(ToolCall)
+class ToolCallAdmin(PartOfRun):
+    list_display = ["id", "run", "tool", "status", "verdict", "proposed_at", "ended_at"]
+    list_filter = ["status", "verdict"]
+    search_fields = ["tool"]

@@ -1,0 +1,201 @@
+"""The one road. Starting, going on after a decision, recovering after a crash and continuing after a limit was raised are all
+:func:`advance`. A worker may die at any line of it, and running it again is always right.
+
+    want → claim → read the checkpoint → ┬─ something waits for people ──────────→ WAITING
+             ↑                           ├─ answers are there → drive → paused? ─┐
+             │                           │                        ended → SUCCEEDED, FAILED, CANCELLED, STOPPED
+             └── wanted meanwhile ←──────┴────────────────────────────────────────┘
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
+from django.db.models import F
+from langgraph.types import StateSnapshot
+
+from agentdesk.digests import decode, encode
+from agentdesk.telemetry import about
+from approvals.decisions import mark_delivered
+from runs import lifecycle
+from runs.engine import claims, pauses, registry
+from runs.engine.claims import Claim
+from runs.engine.drive import Drive, Graph, Outcome, plain
+from runs.engine.process import Process, this_process
+from runs.engine.recorder import Event, Recorder
+from runs.errors import RunError
+from runs.models import Run
+from runs.states import RunStatus, StepKind, StepStatus
+from runs.tools.context import AttemptLost, DeskUnavailable, RunContext
+
+log = logging.getLogger(__name__)
+
+RETRIES = 8  # of giving a run back while the database is away; then its lock is gone, and the sweep finds it
+
+
+def advance(run_id: UUID) -> None:
+    """Bring the run as far as it goes now. Safe to call at any time, from any worker, any number of times."""
+    with about(run=run_id):
+        again = claims.want(run_id)
+        while again:
+            claim = claims.claim(run_id, this_process().presence.key())
+            again = claim is not None and _work(claim)
+
+
+def _work(claim: Claim) -> bool:
+    """Drive a claimed run and let go of it. True when somebody must look again."""
+    began = time.monotonic()
+    try:
+        end = _Attempt(claim, this_process()).work()
+    except AttemptLost:
+        log.warning("attempt %s was taken over", claim.attempt)
+        return False
+    except (OperationalError, InterfaceError, DeskUnavailable) as error:
+        log.warning("the database did not answer: %s", error)
+        return _give_back(claim)
+    return _settle(claim, end, time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The state a stretch of work leaves the run in."""
+
+    status: RunStatus
+    because: str = ""
+    error: dict[str, str] | None = None
+    traceback: str = ""
+    output: Any = None
+
+
+class _Attempt:
+    """One claimed stretch of work."""
+
+    def __init__(self, claim: Claim, process: Process) -> None:
+        self.claim, self.run, self.process = claim, claim.run, process
+
+    def work(self) -> End:
+        run = self.run
+        if run.cancel_requested_at is not None:
+            return End(RunStatus.CANCELLED)
+        if int(run.counters.get("deaths", 0)) >= claims.POISON:
+            return End(
+                RunStatus.STOPPED, "poison", {"kind": "poison", "message": "Workers died under this run again and again."}
+            )
+        try:
+            loaded = registry.get(run.agent.slug)
+        except RunError as error:
+            return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
+        if loaded.graph is None:
+            raise TypeError("the registry gives no agent without a graph")
+        drive, snapshot = self.process.run(self._open(loaded.graph))
+        fresh = not snapshot.config["configurable"].get("checkpoint_id")
+        return self._loop(drive, snapshot, fresh)
+
+    def _loop(self, drive: Drive, snapshot: StateSnapshot, fresh: bool) -> End:
+        while True:
+            if fresh:
+                ready = pauses.Ready(decode(self.run.input))
+                fresh = False
+            elif not snapshot.next:
+                return End(RunStatus.SUCCEEDED, output=self._output(snapshot))
+            else:
+                found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
+                if isinstance(found, pauses.Waiting):
+                    self._note_pause(drive, found.approvals, StepStatus.OPEN)
+                    return End(RunStatus.WAITING)
+                if isinstance(found, pauses.Unanswerable):
+                    return End(RunStatus.STOPPED, found.why)
+                ready = found
+            outcome = self._go(drive, ready)
+            if outcome.kind != "paused" or outcome.snapshot is None:
+                return self._end(outcome)
+            snapshot = outcome.snapshot
+
+    def _go(self, drive: Drive, ready: pauses.Ready) -> Outcome:
+        for decision in ready.decisions:
+            data = {"approval": str(decision.approval_id), "verdict": decision.verdict, "by": decision.decided_by_label}
+            drive.recorder.note(
+                Event(decision.pk, StepKind.DECISION, decision.verdict, None, StepStatus.DONE, decision.decided_at, data=data)
+            )
+            self._note_pause(drive, [decision.approval_id], StepStatus.DONE)
+        outcome = self.process.run(drive.go(ready.input))
+        if outcome.kind in ("paused", "ended"):
+            mark_delivered([decision.pk for decision in ready.decisions])
+        return outcome
+
+    def _end(self, outcome: Outcome) -> End:
+        match outcome.kind:
+            case "ended":
+                return End(RunStatus.SUCCEEDED, output=outcome.output)
+            case "failed":
+                return End(RunStatus.FAILED, "", outcome.error, outcome.traceback)
+            case "limit":
+                message = f"The run reached its limit of {outcome.limit.replace('_', ' ')}."
+                return End(RunStatus.STOPPED, f"limit:{outcome.limit}", {"kind": "limit", "message": message})
+            case "cancelled":
+                if Run.objects.filter(pk=self.run.pk, attempt=self.claim.attempt).exists():
+                    return End(RunStatus.CANCELLED)
+                raise AttemptLost("taken over while it drained")
+            case "unavailable":
+                raise DeskUnavailable((outcome.error or {}).get("message", ""))
+        raise AttemptLost("taken over while it ran")
+
+    def _output(self, snapshot: StateSnapshot) -> Any:
+        return plain(snapshot.values)
+
+    def _breakpoints(self, drive: Drive) -> list[str]:
+        named = drive.graph.interrupt_before_nodes
+        return list(drive.graph.nodes) if named == "*" else list(named)
+
+    def _note_pause(self, drive: Drive, approvals: list[UUID], status: StepStatus) -> None:
+        data = {"approvals": [str(pk) for pk in approvals]} if status == StepStatus.OPEN else {}
+        for pk in approvals[:1] if status == StepStatus.OPEN else approvals:
+            drive.recorder.note(Event(pk, StepKind.PAUSE, "waiting for people", None, status, data=data))
+        if status == StepStatus.OPEN:
+            self.process.run(drive.recorder.flush())
+
+    async def _open(self, graph: Graph) -> tuple[Drive, StateSnapshot]:
+        drive = self._drive(graph)
+        return drive, await drive.snapshot()
+
+    def _drive(self, graph: Graph) -> Drive:
+        run, limits = self.run, lifecycle.limits_of(self.run)
+        recorder = Recorder(
+            self.process.pool, run.pk, self.claim.attempt, model_calls=int(run.counters.get("model_calls", 0)),
+            model_call_limit=limits["model_calls"],
+        )  # fmt: skip
+        run_input = decode(run.input)
+        ctx = RunContext(
+            run_id=run.pk, attempt=self.claim.attempt, agent=run.agent.slug, agent_version=run.agent_version,
+            team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
+            run_input=run_input, dry_run=run.dry_run, tool_call_limit=limits["tool_calls"], on_call=recorder.call,
+        )  # fmt: skip
+        return Drive(graph, self.process.pool, ctx, run.thread_id, limits, recorder)
+
+
+def _settle(claim: Claim, end: End, seconds: float) -> bool:
+    fields: dict[str, Any] = {"active_seconds": F("active_seconds") + seconds}
+    if end.error is not None:
+        fields |= {"error": end.error, "traceback": end.traceback}
+    if end.output is not None:
+        fields["output"] = encode(end.output)
+    again = claims.release(claim, end.status, because=end.because, **fields)
+    if end.status not in (RunStatus.WAITING, RunStatus.QUEUED):
+        lifecycle.close(claim.run, end.status)
+    return again
+
+
+def _give_back(claim: Claim) -> bool:
+    """The database was away: put the run back in the queue. Should that never work, this process's lock is gone too, and any
+    other finds the run orphaned."""
+    for attempt in range(RETRIES):
+        try:
+            claims.release(claim, RunStatus.QUEUED)
+            return True
+        except (OperationalError, InterfaceError):
+            time.sleep(min(2**attempt * 0.1, 5))
+    log.error("run %s could not be given back", claim.run.pk)
+    return False

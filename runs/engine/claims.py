@@ -1,0 +1,101 @@
+"""Who drives a run: wanting, claiming and releasing it. Every move is one conditional UPDATE."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from agentdesk.audit.record import Actor, record
+from agentdesk.live.push import push
+from runs.engine.locks import ALIVE
+from runs.models import Run
+from runs.states import ENDED, RunStatus, run_sources_of
+
+POISON = 6  # deaths of a worker under one run, after which nobody tries again
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """This process drives the run. ``wanted`` is how often it had been wanted; ``orphaned`` when another one had died of it."""
+
+    run: Run
+    attempt: int
+    wanted: int
+    orphaned: bool
+
+
+CLAIM = f"""
+WITH was AS (SELECT id, status FROM runs_run WHERE id = %(run)s FOR UPDATE)
+UPDATE runs_run SET status = 'running', attempt = runs_run.attempt + 1, claimed_by = %(key)s, changed_at = now(),
+    started_at = coalesce(started_at, now()), dispatched_at = now(), revision = revision + 1,
+    counters = CASE WHEN was.status = 'running'
+        THEN jsonb_set(counters, '{{deaths}}', to_jsonb(coalesce((counters->>'deaths')::int, 0) + 1)) ELSE counters END
+FROM was WHERE runs_run.id = was.id
+    AND (was.status IN ('queued', 'waiting') OR (was.status = 'running' AND NOT {ALIVE}))
+RETURNING was.status, runs_run.attempt, runs_run.wanted
+"""  # noqa: S608 - only constants are put in
+
+
+def want(run_id: UUID) -> bool:
+    """Mark that the run is to be looked at. First this, then :func:`claim`: whoever holds it now looks again when it lets go.
+    False when there is no such run, or it has ended."""
+    return bool(Run.objects.filter(pk=run_id).exclude(status__in=ENDED).update(wanted=F("wanted") + 1))
+
+
+def claim(run_id: UUID, key: int) -> Claim | None:
+    """Take the run with a new attempt number, or None while somebody else who is alive holds it, or it has ended."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"run": run_id, "key": key})
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        status, attempt, wanted = row
+        run = Run.objects.select_related("agent").get(pk=run_id)
+        orphaned = status == RunStatus.RUNNING
+        if orphaned:
+            _record(run, "run.lost", {"attempt": attempt - 1})
+        push("run", run_id, run.revision)
+        return Claim(run, attempt, wanted, orphaned)
+
+
+def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) -> bool:
+    """Let go of the run in state ``to``. True when it was wanted meanwhile, so that somebody must look again. Does nothing
+    for an attempt that is no longer the newest."""
+    now = timezone.now()
+    ended = to in ENDED
+    with transaction.atomic():
+        rows = Run.objects.filter(
+            pk=claim.run.pk, attempt=claim.attempt, status__in=set(run_sources_of(to)) & {RunStatus.RUNNING}
+        )
+        moved = rows.update(
+            status=to, claimed_by=None, changed_at=now, revision=F("revision") + 1, stop_reason=because,
+            **({"finished_at": now} if ended else {}), **fields,
+        )  # fmt: skip
+        if not moved:
+            return False
+        run = Run.objects.only("wanted", "revision", "team_id", "title").get(pk=claim.run.pk)
+        if to in _ACTIONS:
+            _record(
+                claim.run, _ACTIONS[to], {"status": to, "attempt": claim.attempt, **({"reason": because} if because else {})}
+            )
+        push("run", claim.run.pk, run.revision)
+    return not ended and run.wanted != claim.wanted
+
+
+_ACTIONS = {
+    RunStatus.WAITING: "run.waiting",
+    RunStatus.SUCCEEDED: "run.succeeded",
+    RunStatus.FAILED: "run.failed",
+    RunStatus.CANCELLED: "run.cancelled",
+    RunStatus.STOPPED: "run.stopped",
+}
+
+
+def _record(run: Run, action: str, after: dict[str, Any]) -> None:
+    record(
+        action, actor=Actor.desk(), object_type="run", object_id=run.pk, object_label=str(run), team_id=run.team_id,
+        run_id=run.pk, after=after,
+    )  # fmt: skip

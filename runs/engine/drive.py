@@ -1,0 +1,133 @@
+"""The only place that calls graphs."""
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained, GraphRecursionError
+from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
+from langgraph.types import StateSnapshot
+
+from runs.engine.checkpoints import FencedSaver, Pool
+from runs.engine.recorder import Recorder
+from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunContext, current
+from runs.tools.guard import Guard
+
+type Graph = Pregel[Any, Any, Any, Any]
+
+WATCH = 0.5  # seconds between looks at whether the run is to be cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one stretch of driving ended. ``paused``: the graph stands before something that waits."""
+
+    kind: Literal["paused", "ended", "failed", "limit", "cancelled", "lost", "unavailable"]
+    snapshot: StateSnapshot | None = None
+    output: Any = None
+    error: dict[str, str] | None = None
+    traceback: str = ""
+    limit: str = ""
+
+
+class Drive:
+    """One attempt's hold on a graph: bound to its saver, its thread and its context."""
+
+    def __init__(
+        self, graph: Graph, pool: Pool, ctx: RunContext, thread_id: str, limits: dict[str, int], recorder: Recorder
+    ) -> None:
+        saver = FencedSaver(pool, ctx.run_id, ctx.attempt).with_allowlist(getattr(graph, "_serde_allowlist", None) or ())
+        self.graph: Graph = graph.copy({"checkpointer": saver})
+        self.pool, self.ctx, self.recorder, self.limits = pool, ctx, recorder, limits
+        self.config: RunnableConfig = {
+            "configurable": {"thread_id": thread_id},
+            "recursion_limit": limits["supersteps"],
+            "callbacks": [Guard(), recorder],
+            "metadata": {"run_id": str(ctx.run_id), "agent": ctx.agent},
+        }
+
+    async def snapshot(self) -> StateSnapshot:
+        """Where the graph stands. Raises AttemptLost, DeskUnavailable."""
+        return await self.graph.aget_state(self.config)
+
+    async def go(self, graph_input: Any) -> Outcome:
+        """Let the graph run until it pauses or ends. Never raises for what the agent does."""
+        token = current.set(self.ctx)
+        control = RunControl()
+        try:
+            async with self.recorder, _watched(self, control), asyncio.timeout(self.limits["wall_seconds"]):
+                await self._stream(graph_input, control)
+            snapshot = await self.snapshot()
+        except AttemptLost:
+            return Outcome("lost")
+        except DeskUnavailable as error:
+            return Outcome("unavailable", error={"kind": "unavailable", "message": str(error)})
+        except GraphDrained:
+            return Outcome("cancelled")
+        except LimitReached as reached:
+            return Outcome("limit", limit=reached.limit)
+        except GraphRecursionError:
+            return Outcome("limit", limit="supersteps")
+        except TimeoutError:
+            return Outcome("limit", limit="wall_seconds")
+        except Exception as error:  # whatever an agent's code raises ends its run with a reason
+            return Outcome("failed", error=_public(error), traceback=traceback.format_exc())
+        finally:
+            current.reset(token)
+        if self.recorder.lost is not None:
+            return Outcome("lost")
+        if snapshot.next:
+            return Outcome("paused", snapshot)
+        return Outcome("ended", snapshot, output=plain(snapshot.values))
+
+    async def _stream(self, graph_input: Any, control: RunControl) -> None:
+        async for part in self.graph.astream(
+            graph_input, self.config, stream_mode=["tasks"], subgraphs=True, version="v2", durability="sync", control=control
+        ):
+            if part["type"] == "tasks":
+                self.recorder.task(dict(part["data"]))
+
+
+@contextlib.asynccontextmanager
+async def _watched(drive: Drive, control: RunControl) -> AsyncIterator[None]:
+    """Drain the graph at its next step when somebody wants the run cancelled or another attempt has begun."""
+
+    async def watch() -> None:
+        query = "SELECT attempt, cancel_requested_at IS NOT NULL AS cancel FROM runs_run WHERE id = %s"
+        while True:
+            await asyncio.sleep(WATCH)
+            async with drive.pool.connection() as connection:
+                row = await (await connection.execute(query, (drive.ctx.run_id,))).fetchone()
+            if row is None or row["cancel"] or row["attempt"] != drive.ctx.attempt:
+                control.request_drain("cancelled")
+                return
+
+    watcher = asyncio.create_task(watch(), name=f"watch {drive.ctx.run_id}")
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+def _public(error: Exception) -> dict[str, str]:
+    """What everybody may read; the traceback is for operators."""
+    return {"kind": type(error).__name__, "message": str(error)[:2000] or "The agent's code raised an error."}
+
+
+def plain(values: Any) -> Any:
+    """A graph's output with messages as plain mappings, for people and other programs."""
+    if isinstance(values, BaseMessage):
+        kept = {"type": values.type, "content": values.content, "name": values.name, "id": values.id}
+        return {**kept, **({"tool_calls": calls} if (calls := getattr(values, "tool_calls", None)) else {})}
+    if isinstance(values, dict):
+        return {key: plain(item) for key, item in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [plain(item) for item in values]
+    return values

@@ -1,0 +1,63 @@
+"""What a worker process holds: its presence, one event loop in a thread of its own, the checkpoint pool."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+
+from runs.engine.checkpoints import Pool, open_pool
+from runs.engine.locks import Presence
+
+
+class Process:
+    """Made once, when the first run comes; never at import."""
+
+    def __init__(self) -> None:
+        self.presence = Presence()
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(ThreadPoolExecutor(max_workers=32, thread_name_prefix="node"))
+        self._thread = threading.Thread(target=self.loop.run_forever, name="graphs", daemon=True)
+        self._thread.start()
+        self.pool: Pool = self.run(self._open())
+
+    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do ``work`` on the loop while the calling thread waits."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def close(self) -> None:
+        self.run(self.pool.close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(5)
+        if not self._thread.is_alive():
+            self.loop.close()
+        self.presence.close()
+
+    async def _open(self) -> Pool:
+        pool = open_pool(settings.CHECKPOINT_POOL)
+        await pool.open()
+        return pool
+
+
+_process: Process | None = None
+_guard = threading.Lock()
+
+
+def this_process() -> Process:
+    """The one of this process."""
+    global _process
+    with _guard:
+        if _process is None:
+            _process = Process()
+        return _process
+
+
+def close() -> None:
+    """End it, as a worker does when it stops."""
+    global _process
+    with _guard:
+        if _process is not None:
+            _process.close()
+            _process = None

@@ -1,0 +1,65 @@
+"""Runs as a source of approvals: what the decision page shows of the run behind a question."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from agentdesk.audit.record import Actor
+from agentdesk.digests import decode
+from approvals.models import Approval, Decision
+from approvals.sources import Panel
+from approvals.states import Kind, Verdict
+from runs import lifecycle
+from runs.models import Run, Step, ToolCall
+from runs.states import StepKind
+
+NAME = lifecycle.SOURCE
+STEPS = 60
+
+
+class RunSource:
+    def panels(self, ref: str) -> Sequence[Panel]:
+        run = Run.objects.select_related("agent").filter(pk=_id(ref)).first()
+        if run is None:
+            return []
+        steps = Step.objects.filter(run=run).exclude(kind=StepKind.NODE).order_by("-id")[:STEPS]
+        return [Panel("Run", "runs/_panel.html", {"run": run, "steps": list(reversed(steps))})]
+
+    def preview_answer(self, approval: Approval, decision: Decision) -> Any:
+        """What the run will get: for a call, the arguments the tool runs with or the message the model reads; for an agent's
+        own question, the adapter's exact answer."""
+        if approval.kind == Kind.INTERRUPT and approval.adapter not in ("breakpoint", ""):
+            from runs.interrupts.preview import preview
+
+            return preview(approval, decision)
+        if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
+            return {"tool": approval.action, "args": decision.args}
+        if decision.verdict == Verdict.RESPOND:
+            return {"result": decode(decision.answer)}
+        return {"error": {"kind": "rejected", "message": decision.message}}
+
+    def dry_run(self, ref: str) -> Any:
+        return None
+
+    def stop(self, ref: str, actor: Actor) -> None:
+        """Cancel the run. Raises NotAllowed, NotLive."""
+        lifecycle.cancel(_id(ref), actor=actor)
+
+    def outcome(self, ref: str) -> Any:
+        """The run's status and what its calls brought, by approval id."""
+        run = Run.objects.filter(pk=_id(ref)).first()
+        if run is None:
+            return None
+        calls = {
+            str(call.approval_id): {
+                "status": call.status, "result": (call.result or {}).get("shown"), "error": call.error,
+                "args": call.executed_args,
+                "digest": call.executed_digest, "approved_digest": call.approved_digest,
+            }
+            for call in ToolCall.objects.filter(run=run, approval__isnull=False)
+        }  # fmt: skip
+        return {"run": {"id": str(run.pk), "status": run.status, "title": str(run)}, "calls": calls}
+
+
+def _id(ref: str) -> UUID:
+    return UUID(ref)

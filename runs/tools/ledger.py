@@ -1,0 +1,456 @@
+"""The ledger: what the desk knows of every tool call, and what may happen to it next.
+
+All functions here are synchronous and use the ORM; the gate calls each in one hop. :func:`enter` answers what to do with a
+call, :func:`finish` and :func:`leave_paused` say what became of it. A row is never guessed at: its own status rules.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from agentdesk.audit.record import Actor, record
+from agentdesk.digests import action_digest, decode, digest, encode
+from agentdesk.live.push import push
+from approvals import decisions, requests
+from approvals.models import Approval, Decision, Evaluation, Tool
+from approvals.models.rules import Effect
+from approvals.policy.evaluate import Facts
+from approvals.policy.record import evaluate_action
+from approvals.states import Kind, Verdict
+from runs.lifecycle import SOURCE
+from runs.models import Agent, Run, ToolCall
+from runs.states import CALL_ENDED, CallStatus, call_sources_of
+from runs.tools.context import AttemptLost, LimitReached, RunContext
+
+DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One call as the model asked for it, with what its tool tells of itself."""
+
+    namespace: str
+    message_id: str
+    call_id: str
+    tool: str
+    args: dict[str, Any]
+    description: str
+    schema: dict[str, Any]
+    labels: dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Go on: run the tool with these arguments."""
+
+    row: UUID
+    args: dict[str, Any]
+    timeout: int
+    idempotent: bool
+    modified_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for people."""
+
+    row: UUID
+    approval: UUID
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """It has already brought this result."""
+
+    row: UUID
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will not run; the model reads this."""
+
+    row: UUID
+    kind: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person's answer stands in for the tool's result."""
+
+    row: UUID
+    answer: Any
+
+
+type Entry = Execute | Pause | Recorded | Refused | Answered
+
+
+@transaction.atomic
+def enter(ctx: RunContext, proposal: Proposal) -> Entry:
+    """What to do with this call now. Raises AttemptLost when another worker has taken the run over, LimitReached when the
+    run may make no more calls."""
+    _fence(ctx)
+    tool = _tool(ctx, proposal)
+    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
+    row = ToolCall.objects.select_for_update().filter(**_place(ctx, proposal), digest=wanted).first()
+    if row is None:
+        row = _propose(ctx, proposal, tool, wanted)
+    return _next(ctx, row, tool)
+
+
+@transaction.atomic
+def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, error: dict[str, Any] | None) -> None:
+    """Record what an executing call brought. Raises AttemptLost when this attempt is no longer the run's newest."""
+    _fence(ctx)
+    status = CallStatus.FAILED if error else CallStatus.SUCCEEDED
+    moved = _move(row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
+    if not moved:
+        raise AttemptLost(f"call {row_id} is no longer executing under attempt {ctx.attempt}")
+    row = ToolCall.objects.select_related("run").get(pk=row_id)
+    _record(
+        row, "call.failed" if error else "call.succeeded", after={"status": status}, content={"result": result, "error": error}
+    )
+    _touch_approval(row)
+
+
+@transaction.atomic
+def leave_paused(ctx: RunContext, row_id: UUID) -> None:
+    """The tool itself paused, for instance in a graph that it runs."""
+    _fence(ctx)
+    _move(row_id, CallStatus.PAUSED, attempt=ctx.attempt)
+
+
+@transaction.atomic
+def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
+    """Nobody knows whether the tool took effect: people say."""
+    _fence(ctx)
+    return _doubt(ToolCall.objects.select_for_update().get(pk=row_id), because)
+
+
+@transaction.atomic
+def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], result: dict[str, Any]) -> None:
+    """Put a call on record whose arguments do not fit its tool; nobody is asked about it."""
+    _fence(ctx)
+    tool = _tool(ctx, proposal)
+    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
+    row, created = ToolCall.objects.get_or_create(
+        **_place(ctx, proposal), digest=wanted,
+        defaults={
+            "tool": proposal.tool, "schema_version": tool.schema_version, "status": CallStatus.FAILED, "verdict": Effect.DENY,
+            "asked_args": encode(proposal.args), "error": error, "result": result, "ended_at": timezone.now(),
+        },
+    )  # fmt: skip
+    if created:
+        _record(row, "call.failed", after={"status": row.status, "error": error["kind"]})
+
+
+def _place(ctx: RunContext, proposal: Proposal) -> dict[str, Any]:
+    """Where in the run the call stands."""
+    return {
+        "run_id": ctx.run_id, "namespace": proposal.namespace, "message_id": proposal.message_id, "call_id": proposal.call_id
+    }  # fmt: skip
+
+
+def _fence(ctx: RunContext) -> None:
+    """Hold the run's row while this transaction lasts, so that a takeover waits for it, and refuse an older attempt."""
+    run = Run.objects.select_for_update(no_key=True).only("attempt").filter(pk=ctx.run_id).first()
+    if run is None or run.attempt != ctx.attempt:
+        raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
+
+
+def _tool(ctx: RunContext, proposal: Proposal) -> Tool:
+    labels = {key: value for key, value in proposal.labels.items() if key in {"effect", "egress", "idempotent", "risk"}}
+    tool, created = Tool.objects.get_or_create(
+        agent=ctx.agent, name=proposal.tool,
+        defaults={
+            "team_id": ctx.team_id, "description": proposal.description, "schema": encode(proposal.schema),
+            "schema_version": digest(proposal.schema), "labels_from": "run", **labels,
+        },
+    )  # fmt: skip
+    if created:
+        record("tool.registered", actor=Actor.desk(), object_type="tool", object_id=tool.pk, object_label=str(tool),
+               team_id=ctx.team_id, run_id=ctx.run_id, after={"seen_in": str(ctx.run_id)})  # fmt: skip
+    return tool
+
+
+def _propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
+    """A call seen for the first time: evaluate it and freeze the verdict on its row."""
+    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
+        raise LimitReached("tool_calls", ctx.tool_call_limit)
+    evaluation = evaluate_action(_facts(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
+    row = ToolCall(
+        **_place(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
+        verdict=evaluation.verdict, policy_version=evaluation.policy_version, evaluation=evaluation,
+        asked_args=encode(proposal.args),
+    )  # fmt: skip
+    match evaluation.verdict:
+        case Effect.ALLOW:
+            row.status = CallStatus.APPROVED
+            row.approved_args, row.approved_digest = row.asked_args, wanted
+            action = "call.allowed"
+        case Effect.DENY:
+            row.status, row.ended_at = CallStatus.DENIED, timezone.now()
+            row.error = {"kind": "denied", "message": "A rule denies this call.", "retryable": False, "hint": ""}
+            action = "call.denied"
+        case _:
+            row.status = CallStatus.WAITING
+            row.approval = _ask(ctx, row, tool, proposal, evaluation)
+            action = "call.asked"
+    row.save(force_insert=True)
+    _record(
+        row, action, after={"status": row.status, "verdict": row.verdict, "digest": wanted}, content={"args": row.asked_args}
+    )
+    return row
+
+
+def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
+    """The approval of this call: the one the agent's own middleware already asked for the same action, or a new one."""
+    of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), kind=Kind.INTERRUPT, calls__isnull=True)
+    asked = of_run.filter(action=proposal.tool, digest=row.digest).order_by("-requested_at").first()
+    if asked is not None and _meets(asked, evaluation):
+        return asked
+    approval, _ = requests.request_approval(
+        requests.Ask(
+            source=SOURCE, source_ref=str(ctx.run_id), request_key=f"call:{row.pk}", kind=Kind.TOOL_CALL, agent=ctx.agent,
+            agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
+            args_schema=proposal.schema, schema_version=tool.schema_version, description=proposal.description,
+            reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",
+            allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND], answer_schema=None,
+            risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,
+            evaluation=evaluation, policy_version=evaluation.policy_version, requester_id=ctx.requester_id,
+        ),
+        actor=Actor.desk(ctx.agent),
+    )  # fmt: skip
+    return approval
+
+
+def _meets(asked: Approval, evaluation: Evaluation) -> bool:
+    """Whether a decision on the agent's own question satisfies what the policy requires for the call."""
+    wants = evaluation.requirements
+    teams = {str(team) for team in wants.get("teams", [])}
+    return asked.need >= int(wants.get("count", 1)) and (not teams or {str(t) for t in asked.reviewing_teams()} <= teams)
+
+
+def _facts(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
+    return Facts(
+        agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
+        risk=tool.risk, tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
+    )  # fmt: skip
+
+
+def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+    match row.status:
+        case CallStatus.WAITING:
+            return _decided(ctx, row, tool)
+        case CallStatus.APPROVED | CallStatus.PAUSED:
+            return _begin(ctx, row, tool)
+        case CallStatus.EXECUTING:
+            if tool.idempotent:
+                return _begin(ctx, row, tool)
+            return _doubt(row, "The worker ended while the tool was at work.")
+        case CallStatus.IN_DOUBT:
+            return _resolve(ctx, row, tool)
+        case CallStatus.DENIED:
+            return Refused(
+                row.pk, "denied", f"{row.tool} is denied by a rule. It was not executed.", "Do not repeat this call."
+            )
+    if row.status not in CALL_ENDED:
+        raise ValueError(f"tool call {row.pk} has status {row.status!r}, which nothing here expects")
+    if row.result is not None:
+        return Recorded(row.pk, row.result)
+    error = row.error or {}
+    return Refused(row.pk, error.get("kind", row.status), error.get("message", ""), error.get("hint", ""))
+
+
+def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+    """Take the decision on this call, once, or wait on."""
+    approval = row.approval
+    if approval is None:
+        raise ValueError(f"tool call {row.pk} waits without an approval")
+    decision = Decision.objects.filter(approval=approval, voided_at__isnull=True).first()
+    if decision is None or (decision.release_at is not None and decision.release_at > timezone.now()):
+        return Pause(row.pk, approval.pk, str(approval))
+    if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
+        return _approve(ctx, row, tool, decision)
+    now = timezone.now()
+    decisions.consume(decision.pk, decision.digest)
+    if decision.verdict == Verdict.RESPOND:
+        answer = decode(decision.answer)
+        _move(row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
+        _record(row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
+        return Answered(row.pk, answer)
+    status, kind, text = _REFUSALS[Verdict(decision.verdict)]
+    message = text.format(tool=row.tool, by=decision.decided_by_label) + (
+        f" Reason: {decision.message}" if decision.message else ""
+    )
+    error = {"kind": kind, "message": message, "retryable": False, "hint": "Do not repeat it with the same arguments."}
+    _move(row.pk, status, decision=decision, error=error, ended_at=now)
+    _record(row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
+    return Refused(row.pk, kind, message, error["hint"])
+
+
+_REFUSALS = {
+    Verdict.REJECT: (CallStatus.REJECTED, "rejected", "{by} rejected this call of {tool}. It was not executed."),
+    Verdict.EXPIRE: (CallStatus.EXPIRED, "expired", "Nobody decided about this call of {tool} in time. It was not executed."),
+    Verdict.WITHDRAW: (
+        CallStatus.WITHDRAWN,
+        "withdrawn",
+        "The question about this call of {tool} was withdrawn. It was not executed.",
+    ),
+}
+
+
+def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> Entry:
+    args = decode(decision.args)
+    if action_digest(ctx.agent, row.tool, row.schema_version, args) != decision.digest:
+        return _tampered(row, "The arguments stored with the decision are not the ones that were decided on.")
+    if not decisions.consume(decision.pk, decision.digest):
+        return _tampered(row, "The decision on this call was already used.")
+    _move(row.pk, CallStatus.APPROVED, decision=decision, approved_args=decision.args, approved_digest=decision.digest)
+    row.refresh_from_db()
+    return _begin(ctx, row, tool)
+
+
+def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+    """Last look before the tool starts: switches, deny rules and digests as of now; then the row says executing."""
+    args = decode(row.approved_args)
+    if action_digest(ctx.agent, row.tool, row.schema_version, args) != row.approved_digest or (
+        row.decision is not None and row.decision.digest != row.approved_digest
+    ):
+        return _tampered(row, "The approved arguments were changed in the database.")
+    if (reason := _forbidden_now(ctx, row, tool, args)) is not None:
+        error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
+        _move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+        _record(row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
+        return Refused(row.pk, "denied", reason, error["hint"])
+    if ctx.dry_run and tool.effect != "read":
+        return _simulate(row, args)
+    _move(
+        row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
+        executed_args=row.approved_args, executed_digest=row.approved_digest,
+    )  # fmt: skip
+    _record(
+        row, "call.executing", after={"status": CallStatus.EXECUTING, "digest": row.approved_digest, "attempt": ctx.attempt}
+    )
+    modified = row.decision.decided_by_label if row.decision and row.decision.verdict == Verdict.MODIFY else ""
+    return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, modified)
+
+
+def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str | None:
+    if not tool.enabled:
+        return f"The tool {tool.name} is switched off."
+    if not Agent.objects.filter(slug=ctx.agent, enabled=True).exists():
+        return "This agent is switched off."
+    if row.approval_id is None and row.tries == 0:
+        return None  # evaluated in this very step
+    now = evaluate_action(_facts(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id))
+    return "A rule that came since denies this call." if now.verdict == Effect.DENY else None
+
+
+def _simulate(row: ToolCall, args: dict[str, Any]) -> Refused:
+    text = f"Dry run: {row.tool} was not executed. It would have run with these arguments."
+    _move(
+        row.pk,
+        CallStatus.SIMULATED,
+        ended_at=timezone.now(),
+        error={"kind": "dry_run", "message": text, "retryable": False, "hint": ""},
+    )
+    _record(row, "call.simulated", after={"status": CallStatus.SIMULATED}, content={"args": encode(args)})
+    return Refused(row.pk, "dry_run", text)
+
+
+def _tampered(row: ToolCall, what: str) -> Refused:
+    """Alarm: what would run is not what was approved. It does not run."""
+    error = {
+        "kind": "tampered",
+        "message": "This call failed a safety check. It was not executed.",
+        "retryable": False,
+        "hint": "",
+    }
+    _move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+    _record(row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
+    return Refused(row.pk, "tampered", error["message"])
+
+
+def _doubt(row: ToolCall, because: str) -> Pause:
+    run = Run.objects.select_related("agent").get(pk=row.run_id)
+    approval, _ = requests.request_approval(
+        requests.Ask(
+            source=SOURCE, source_ref=str(row.run_id), request_key=f"doubt:{row.pk}:{row.tries}", kind=Kind.IN_DOUBT,
+            agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id, action=row.tool,
+            args=decode(row.executed_args), args_schema=None, schema_version=row.schema_version,
+            description=because, reason="", subject="", payload=None, adapter="doubt", allowed=[Verdict.RESPOND],
+            answer_schema={"type": "string", "enum": DOUBT_ANSWERS}, risk="high", effect="irreversible", egress=False,
+            requirements={}, evaluation=None, policy_version=row.policy_version, requester_id=run.requester_id,
+        ),
+        actor=Actor.desk(run.agent.slug),
+    )  # fmt: skip
+    _move(row.pk, CallStatus.IN_DOUBT, doubt=approval)
+    _record(row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
+    return Pause(row.pk, approval.pk, because)
+
+
+def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+    """A person has said, or will say, what became of a call in doubt."""
+    if row.doubt_id is None:
+        raise ValueError(f"tool call {row.pk} is in doubt without an approval")
+    decision = Decision.objects.filter(approval_id=row.doubt_id, voided_at__isnull=True).first()
+    if decision is None:
+        return Pause(row.pk, row.doubt_id, "in doubt")
+    decisions.consume(decision.pk, decision.digest)
+    answer = decode(decision.answer) if decision.verdict == Verdict.RESPOND else "did_not_happen"
+    _record(row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
+    if answer == "retry":
+        _move(row.pk, CallStatus.APPROVED, doubt=None)
+        row.refresh_from_db()
+        return _begin(ctx, row, tool)
+    if answer == "happened":
+        _move(row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
+        return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")
+    text = f"{row.tool} did not take effect, as {decision.decided_by_label} confirmed."
+    error = {"kind": "did_not_happen", "message": text, "retryable": True, "hint": ""}
+    _move(row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
+    return Refused(row.pk, "did_not_happen", text)
+
+
+def keep_answer(ctx: RunContext, row_id: UUID, result: dict[str, Any]) -> None:
+    """Store the message that a person's answer, or a refusal, became, so that a replay hands over the same one."""
+    ToolCall.objects.filter(pk=row_id, run_id=ctx.run_id, result__isnull=True, status__in=CALL_ENDED).update(result=result)
+
+
+def _move(row_id: UUID, to: CallStatus, *, attempt: int | None = None, **fields: Any) -> bool:
+    """The only place that moves a call's status: one conditional update. ``attempt`` must match when an executing call ends;
+    it is written when one starts."""
+    rows = ToolCall.objects.filter(pk=row_id, status__in=call_sources_of(to))
+    if attempt is not None:
+        if to == CallStatus.EXECUTING:
+            fields["attempt"] = attempt
+        else:
+            rows = rows.filter(attempt=attempt)
+    moved = bool(rows.update(status=to, **fields))
+    if moved:
+        run_id = ToolCall.objects.values_list("run_id", flat=True).get(pk=row_id)
+        push("call", row_id, 0, run=run_id)
+        Run.objects.filter(pk=run_id).update(changed_at=timezone.now())
+    return moved
+
+
+def _touch_approval(row: ToolCall) -> None:
+    """The approval's page shows what the call brought: let it know."""
+    if row.approval_id is not None:
+        requests.touch(row.approval_id)
+
+
+def _record(row: ToolCall, action: str, *, after: dict[str, Any], content: Any = None) -> None:
+    run = Run.objects.only("team_id").get(pk=row.run_id)
+    record(
+        action, actor=Actor.desk(), object_type="call", object_id=row.pk, object_label=row.tool, team_id=run.team_id,
+        run_id=row.run_id, after=after, policy_version=row.policy_version, content=content,
+    )  # fmt: skip

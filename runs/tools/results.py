@@ -1,0 +1,62 @@
+"""What a call brought, in a form that can be stored, shown to people and handed to the graph again unchanged."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from agentdesk.digests import encode
+
+_serde = JsonPlusSerializer(allowed_msgpack_modules=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolError:
+    """An error the model can act on."""
+
+    kind: str
+    message: str
+    retryable: bool = False
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "message": self.message, "retryable": self.retryable, "hint": self.hint}
+
+
+def error_message(error: ToolError, *, tool: str, call_id: str) -> ToolMessage:
+    """The structured error as the model reads it."""
+    return ToolMessage(content=json.dumps({"error": error.as_dict()}), name=tool, tool_call_id=call_id, status="error")
+
+
+def dump(result: Any) -> dict[str, Any]:
+    """A tool message, a command or a list of them as JSON: ``shown`` for people, ``exact`` for :func:`load`."""
+    kind, data = _serde.dumps_typed(result)
+    return {"shown": encode(_shown(result)), "exact": [kind, base64.b64encode(data).decode()]}
+
+
+def load(stored: dict[str, Any]) -> Any:
+    """What :func:`dump` was given."""
+    kind, data = stored["exact"]
+    return _serde.loads_typed((kind, base64.b64decode(data)))
+
+
+def is_error(result: Any) -> bool:
+    return isinstance(result, ToolMessage) and result.status == "error"
+
+
+def _shown(result: Any) -> Any:
+    if isinstance(result, ToolMessage):
+        content = result.content
+        if isinstance(content, str):
+            try:
+                return json.loads(content)
+            except ValueError:
+                return content
+        return content
+    if isinstance(result, list):
+        return [_shown(item) for item in result]
+    update = getattr(result, "update", None)
+    return _shown(update.get("messages", update)) if isinstance(update, dict) else repr(result)

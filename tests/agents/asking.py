@@ -1,0 +1,55 @@
+"""Graphs that pause by themselves, raise, or never end."""
+
+from typing import Any, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import interrupt
+
+
+class State(TypedDict, total=False):
+    question: Any
+    answer: Any
+
+
+def _graph(*nodes: Any, **options: Any) -> Any:
+    builder = StateGraph(State)
+    previous = START
+    for node in nodes:
+        builder.add_node(node.__name__, node)
+        builder.add_edge(previous, node.__name__)
+        previous = node.__name__
+    builder.add_edge(previous, END)
+    return builder.compile(**options)
+
+
+def ask(state: State) -> State:
+    return {"answer": interrupt(state["question"])}
+
+
+def begin(state: State) -> State:
+    return {"answer": "begun"}
+
+
+def act(state: State) -> State:
+    return {"answer": "acted"}
+
+
+def raise_it(state: State) -> State:
+    secret = "hunter2-in-the-traceback"
+    raise RuntimeError(f"the ledger is locked ({len(secret)})")
+
+
+def again(state: State) -> State:
+    return {"answer": int(state.get("answer") or 0) + 1}
+
+
+graph = _graph(ask)
+approval_required = _graph(ask)
+breakpoint = _graph(begin, act, interrupt_before=["act"])
+raises = _graph(raise_it)
+
+_loop = StateGraph(State)
+_loop.add_node("again", again)
+_loop.add_edge(START, "again")
+_loop.add_edge("again", "again")
+loops = _loop.compile()

@@ -1,0 +1,1 @@
+raise RuntimeError("this agent does not load")

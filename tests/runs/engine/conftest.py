@@ -1,0 +1,78 @@
+"""An engine in this process: agents of tests/agents, runs driven by ``advance`` as a worker would."""
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from agentdesk.audit.record import Actor
+from agentdesk.people.models import Membership, Role, Team, User
+from approvals.decisions import Outcome, decide
+from approvals.models import Approval
+from runs import lifecycle
+from runs.engine import process
+from runs.engine.advance import advance
+from runs.engine.agents import sync_agents
+from runs.models import Run
+
+MANIFEST = Path(__file__).parents[2] / "agents" / "langgraph.json"
+
+
+class Engine:
+    """The cast, and the verbs of a test: start, advance, decide."""
+
+    def __init__(self, effects: Path) -> None:
+        self.effects_file = effects
+        self.team = Team.objects.create(slug="a-team", name="A team")
+        self.reviewer = self._person("rita", Role.REVIEWER)
+        self.operator = self._person("olga", Role.OPERATOR)
+        sync_agents()
+
+    def _person(self, name: str, role: Role) -> User:
+        user = User.objects.create_user(name)
+        Membership.objects.create(user=user, team=self.team, role=role)
+        return user
+
+    def start(self, agent: str, run_input: Any, **options: Any) -> Run:
+        run = lifecycle.start(agent, run_input, actor=Actor.of(self.operator), **options)
+        return self.advance(run)
+
+    def script(self, agent: str, *turns: list[dict[str, Any]], **options: Any) -> Run:
+        script = json.dumps({"turns": turns})
+        return self.start(agent, {"messages": [{"role": "user", "content": script}]}, **options)
+
+    def advance(self, run: Run) -> Run:
+        advance(run.pk)
+        run.refresh_from_db()
+        return run
+
+    def pending(self, run: Run) -> list[Approval]:
+        return list(Approval.objects.filter(source_ref=str(run.pk), status="pending").order_by("requested_at"))
+
+    def decide(self, approval: Approval, verdict: str = "approve", **what: Any) -> Outcome:
+        approval.refresh_from_db()
+        return decide(
+            approval.pk,
+            actor=Actor.of(self.reviewer),
+            verdict=verdict,
+            digest=approval.digest,
+            version=approval.version,
+            **what,
+        )
+
+    def effects(self, kind: str = "") -> list[dict[str, Any]]:
+        lines = self.effects_file.read_text().splitlines() if self.effects_file.exists() else []
+        return [effect for line in lines if not kind or (effect := json.loads(line))["effect"] == kind]
+
+
+@pytest.fixture
+def engine(committed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Engine]:
+    monkeypatch.setenv("EFFECTS_FILE", str(tmp_path / "effects.jsonl"))
+    with override_settings(AGENTS=[str(MANIFEST)]):
+        try:
+            yield Engine(tmp_path / "effects.jsonl")
+        finally:
+            process.close()
