@@ -1,0 +1,169 @@
+"""The background sender: never in the caller's way, and honest about what is lost."""
+
+import threading
+import time
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import transaction
+
+from agentdesk.live import push as push_module
+from agentdesk.live import sender as sender_module
+from agentdesk.live.push import flush, hint, push, token
+from agentdesk.live.sender import Hint, Lane, sender
+
+
+class Recorded:
+    """Stands in the lanes' place and keeps what is offered."""
+
+    def __init__(self):
+        self.offered = []
+        self.hints = self.events = self
+
+    def offer(self, item):
+        self.offered.append(item)
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    stand_in = Recorded()
+    monkeypatch.setattr(push_module, "sender", lambda: stand_in)
+    return stand_in.offered
+
+
+def test_it_never_blocks_and_drops_what_does_not_fit():
+    gate, sent = threading.Event(), []
+
+    def send(batch):
+        gate.wait(10)
+        sent.extend(batch)
+
+    lane = Lane("things", send, limit=3, batch=1)
+    began = time.monotonic()
+    results = [lane.offer(number) for number in range(10)]
+    assert time.monotonic() - began < 0.5
+    gate.set()
+    assert lane.flush(5)
+    assert results.count(False) == lane.counts.dropped >= 6
+    assert sent == [number for number, taken in enumerate(results) if taken]
+
+
+def test_it_says_that_things_are_lost_once_a_minute(caplog):
+    def send(batch):
+        raise OSError("nobody there")
+
+    lane = Lane("things", send, batch=1)
+    for number in range(5):
+        lane.offer(number)
+    assert lane.flush(5)
+    assert lane.counts.failed == 5
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "nobody there" in caplog.text
+
+
+def test_it_goes_on_after_a_failure():
+    sent = []
+
+    def send(batch):
+        if batch == ["bad"]:
+            raise ValueError
+        sent.extend(batch)
+
+    lane = Lane("things", send, batch=1)
+    for item in ("bad", "good"):
+        lane.offer(item)
+    assert lane.flush(5)
+    assert sent == ["good"]
+
+
+def test_it_drops_what_waited_too_long(monkeypatch):
+    monkeypatch.setattr(sender_module, "MAX_AGE", 0.05)
+    gate, sent = threading.Event(), []
+
+    def send(batch):
+        gate.wait(10)
+        sent.extend(batch)
+
+    lane = Lane("things", send, batch=1)
+    lane.offer("first")
+    while lane._in_hand == 0:
+        time.sleep(0.01)
+    lane.offer("old")
+    time.sleep(0.1)
+    gate.set()
+    assert lane.flush(5)
+    assert sent == ["first"]
+    assert lane.counts.dropped == 1
+
+
+def test_it_flushes_within_its_time():
+    gate = threading.Event()
+    lane = Lane("things", lambda batch: gate.wait(10))
+    lane.offer("slow")
+    began = time.monotonic()
+    assert not lane.flush(0.1)
+    assert time.monotonic() - began < 1
+    gate.set()
+    assert lane.flush(5)
+
+
+def test_it_tells_after_the_commit_and_not_after_a_rollback(committed, recorded):
+    with transaction.atomic():
+        push("approval", "a", 2)
+        assert recorded == []
+    assert recorded == [{"kind": "approval", "id": "a", "version": 2}]
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        hint("runs.tasks.advance", "r")
+        raise ZeroDivisionError
+    assert len(recorded) == 1
+
+
+def test_it_tells_at_once_where_there_is_no_transaction(recorded, django_db_blocker):
+    with django_db_blocker.block():  # not even a connection is opened
+        push("step", 7, 1, run="r")
+        hint("runs.tasks.advance", "r")
+        token("r", "s", 3, "piece")
+    assert recorded == [
+        {"kind": "step", "id": "7", "version": 1, "run": "r"},
+        Hint("runs.tasks.advance", ("r",)),
+        {"kind": "token", "run": "r", "step": "s", "seq": 3, "text": "piece"},
+    ]
+
+
+def test_it_puts_tasks_into_the_queues_of_this_desk():
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.delete(settings.QUEUE_RUNS, settings.QUEUE_DESK)
+        hint("runs.tasks.advance", "some-run")
+        hint("approvals.tasks.sweep")
+        assert flush(10)
+        try:
+            assert (client.llen(settings.QUEUE_RUNS), client.llen(settings.QUEUE_DESK)) == (1, 1)
+            assert b"some-run" not in client.lrange(settings.QUEUE_DESK, 0, -1)[0]
+        finally:
+            client.delete(settings.QUEUE_RUNS, settings.QUEUE_DESK)
+
+
+def test_it_survives_the_loss_of_its_connections():
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.delete(settings.QUEUE_DESK)
+        hint("approvals.tasks.sweep")
+        assert flush(10)
+        failed = sender().hints.counts.failed
+        client.client_kill_filter(_type="normal", skipme=True)
+        hint("approvals.tasks.sweep")
+        assert flush(10)
+        try:
+            assert sender().hints.counts.failed == failed
+            assert client.llen(settings.QUEUE_DESK) == 2
+        finally:
+            client.delete(settings.QUEUE_DESK)
+
+
+def test_it_starts_anew_in_a_forked_process():
+    before = sender()
+    sender_module._forget()
+    try:
+        assert sender() is not before
+    finally:
+        sender_module._sender = before
