@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMessage, make_msgid
+from django.core.mail import EmailMessage, InvalidMailer, make_msgid
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.filebased import EmailBackend as FileBackend
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
@@ -30,7 +30,7 @@ def send(to: str, subject: str, body: str, *, key: str | None) -> str:
     message = EmailMessage(subject, body, sender, [to], headers={"Message-ID": message_id})
     try:
         _backend().send_messages([message])
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, InvalidMailer) as error:
         raise ShopError(
             "mail_failed", f"The e-mail could not be sent: {error}", "Try again later, or escalate.", retryable=True
         ) from error
@@ -51,7 +51,9 @@ def _backend() -> BaseEmailBackend:
         return FileBackend(alias="support", file_path=str(mail_dir()))
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps", "smtp+ssl", "smtp+tls"}:
-        raise RuntimeError(f"EMAIL_URL must begin with smtp://, smtp+tls:// or smtps://, not {parts.scheme}://.")
+        raise InvalidMailer(
+            f"EMAIL_URL must begin with smtp://, smtp+tls:// or smtps://, not {parts.scheme}://.", alias="support"
+        )
     return SmtpBackend(
         alias="support",
         host=parts.hostname or "localhost",

@@ -15,6 +15,7 @@ FaultKind = Literal[
     "already_shipped",
     "already_cancelled",
     "amount_too_high",
+    "amount_too_low",
     "currency_mismatch",
     "key_reused",
     "mail_failed",
@@ -26,12 +27,12 @@ def two_places(value: object) -> object:
     """Money as text with two decimal places; what is no amount is left for the schema to refuse."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return value
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,2})?", str(value)):
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,2})?", str(value)):
         return value
     return f"{Decimal(str(value)):.2f}"
 
 
-Money = Annotated[str, BeforeValidator(two_places), Field(pattern=r"^\d{1,9}\.\d{2}$", examples=["45.00"])]
+Money = Annotated[str, BeforeValidator(two_places), Field(pattern=r"^[0-9]{1,9}\.[0-9]{2}$", examples=["45.00"])]
 
 
 class Fault(BaseModel):

@@ -100,6 +100,8 @@ def refund(order_id: str, amount: str, currency: str, reason: str, *, key: str |
             )
         if key and (earlier := _refund_by_key(connection, key)):
             return _repeated(order, earlier, amount)
+        if not _cents(amount):
+            raise ShopError("amount_too_low", "A refund of nothing is none.", "Ask for an amount above zero.")
         rest = _cents(order.refundable) - _cents(amount)
         if rest < 0:
             raise ShopError(
