@@ -88,16 +88,15 @@ def as_text(value: Any) -> str:
 
 
 def arguments(approval: Approval) -> list[Argument]:
-    """The arguments in the schema's order, the deciding ones marked. A value that is no mapping is shown as one argument."""
+    """The arguments, the deciding ones first and marked. A value that is no mapping is shown as one argument."""
     args, asked = decode(approval.args), decode(approval.asked_args)
     if not isinstance(args, Mapping):
         args, asked = {"value": args}, {"value": asked}
     properties = _properties(approval.args_schema)
-    names = [name for name in properties if name in args] + [name for name in args if name not in properties]
     deciding = _deciding(args)
     money = _money(args)
     shown = []
-    for name in names:
+    for name in reading_order(args, approval.args_schema):
         text, shape = _text(args[name])
         before = asked.get(name, _MISSING) if isinstance(asked, Mapping) else _MISSING
         if money and name == deciding[0]:
@@ -114,6 +113,14 @@ def arguments(approval: Approval) -> list[Argument]:
             )
         )
     return shown
+
+
+def reading_order(args: Mapping[str, Any], schema: Any) -> list[str]:
+    """Names of ``args``: the deciding ones, then the required ones as the schema lists them, then the others. The order of
+    keys itself means nothing: the database does not keep it."""
+    required = schema.get("required") if isinstance(schema, Mapping) else None
+    listed = [str(name) for name in required] if isinstance(required, list) else []
+    return list(dict.fromkeys(name for name in [*_deciding(args), *listed, *args] if name in args))
 
 
 def consequences(approval: Approval) -> list[Consequence]:

@@ -129,7 +129,8 @@ class ArgumentsForm(forms.Form):
         for name, slot in self.slots.items():
             value = self.cleaned_data.get(name, UNCHANGED)
             if value is not UNCHANGED:
-                found.append((slot.label, *(None if end is ABSENT else end for end in (slot.original, value))))
+                before, after = (None if end is ABSENT else end for end in (slot.original, value))
+                found.append((slot.label, before, after))
         return found
 
     def show_problems(self, problems: Mapping[str, list[str]]) -> None:

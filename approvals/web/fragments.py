@@ -3,7 +3,7 @@
 The card and the row hold nothing of the viewer, so one rendering serves every page.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +12,15 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from agentdesk.digests import decode
+from agentdesk.live import registry
 from agentdesk.people.models import Team, User
 from approvals import access, sources
 from approvals.models import Approval, Decision, Review
 from approvals.policy.requirements import progress
-from approvals.sources import Panel
+from approvals.sources import Panel, Source
 from approvals.states import OPEN, Verdict
 from approvals.web import display
-from approvals.web.reading import decided_before, explained, state_of
+from approvals.web.reading import CallOutcome, decided_before, explained, state_of
 
 _AGREEING = frozenset({Verdict.APPROVE, Verdict.MODIFY, Verdict.RESPOND})
 
@@ -113,13 +114,21 @@ def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, 
     source = sources.get(approval.source)
     if source is None:
         return {}
-    outcome = source.outcome(approval.source_ref) if standing else None
     assumed = standing or _if_approved(approval)
     return {
         "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],
-        "outcome": _rendered(outcome)["html"] if isinstance(outcome, Panel) else "",
+        "outcome": _outcome(approval, source) if standing else None,
         "answer_json": display.as_json(source.preview_answer(approval, assumed)) if assumed else "",
     }
+
+
+def _outcome(approval: Approval, source: Source) -> dict[str, Any] | None:
+    """What the asker says came of the decision: its own state, and the call that was asked for."""
+    told = source.outcome(approval.source_ref)
+    if not isinstance(told, Mapping):
+        return None
+    call = told.get("calls", {}).get(str(approval.pk))
+    return {"run": told.get("run"), "call": CallOutcome.read(call) if call else None}
 
 
 def _if_approved(approval: Approval) -> Decision | None:
@@ -148,3 +157,9 @@ def _reviewing_teams(approval: Approval) -> list[str]:
     if not approval.reviewer_teams:
         return [approval.team.name]
     return list(Team.objects.filter(pk__in=approval.reviewer_teams).values_list("name", flat=True))
+
+
+def register() -> None:
+    """Tell the live registry what of an approval is pushed."""
+    registry.register("approval", visible_ids, push_card)
+    registry.register("row", visible_ids, push_row)

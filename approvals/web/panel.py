@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core import signing
-from django.forms import Form
+from django.forms import BoundField
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -19,9 +19,10 @@ from approvals import access
 from approvals.models import Approval
 from approvals.states import Risk, Verdict
 from approvals.web import display
-from approvals.web.forms import form_for
+from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.reading import state_of, vote_words
+from approvals.web.schemas import ABSENT
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
@@ -44,8 +45,8 @@ class Attempt:
     typed: Mapping[str, str]
     problem: Problem
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    form: Form | None = None
-    answer_form: Form | None = None
+    form: ArgumentsForm | None = None
+    answer_form: ArgumentsForm | None = None
     is_kept: bool = False  # the approval moved on: what was typed is shown to copy
 
 
@@ -119,9 +120,9 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "object": display.object_of(approval),
         "noun": display.noun_of(approval),
         "form": form,
-        "form_rows": _rows_of(form) if form else [],
+        "form_rows": _rows_of(form, approval) if form else [],
         "answer_form": answer_form,
-        "answer_rows": _rows_of(answer_form) if answer_form else [],
+        "answer_rows": [_row_of(answer_form, bound) for bound in answer_form.visible_fields()] if answer_form else [],
         "choices": answer_choices(approval),
         "typed": typed,
         "errors": attempt.errors if attempt else {},
@@ -132,54 +133,54 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
     }
 
 
-def modify_form(approval: Approval, data: Mapping[str, Any] | None = None) -> Any:
-    """The form made from the tool's schema; None where there is nothing to modify or no schema."""
-    args = decode(approval.args)
-    if Verdict.MODIFY not in approval.allowed or not isinstance(args, dict):
+def modify_form(approval: Approval, data: Mapping[str, Any] | None = None) -> ArgumentsForm | None:
+    """The form made from the tool's schema, over the current arguments; None where nothing may be modified."""
+    if Verdict.MODIFY not in approval.allowed:
         return None
-    return form_for(approval.args_schema or {"type": "object"}, args, data)
+    return form_for(approval.args_schema, decode(approval.args), data)
 
 
-def answer_form_of(approval: Approval, data: Mapping[str, Any] | None = None) -> Any:
-    """The form for an answer that is an object of its own; None where one text or one choice is enough."""
+def answer_form_of(approval: Approval, data: Mapping[str, Any] | None = None) -> ArgumentsForm | None:
+    """The form for an answer with a schema of its own; None where one text or one choice is enough."""
     schema = approval.answer_schema
-    if Verdict.RESPOND not in approval.allowed or not isinstance(schema, dict) or not schema.get("properties"):
+    if Verdict.RESPOND not in approval.allowed or not schema or answer_choices(approval) or schema.get("type") == "string":
         return None
-    return form_for(schema, {}, data)
+    return form_for(schema, {} if "properties" in schema else ABSENT, data, prefix="answer")
 
 
 def answer_choices(approval: Approval) -> list[dict[str, str]]:
-    """The answers of a schema that lists them."""
+    """The answers of a schema that lists texts."""
     schema = approval.answer_schema
     listed = schema.get("enum") if isinstance(schema, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(value, str) for value in listed):
+    if not isinstance(listed, list) or not listed or not all(isinstance(value, str) and value for value in listed):
         return []
     return [{"value": value, "label": display.answer_label(value)} for value in listed]
 
 
-def _rows_of(form: Any) -> list[dict[str, Any]]:
-    rows = []
-    for bound in form.visible_fields():
-        asked = bound.field.widget.format_value(bound.initial)
-        rows.append(
-            {
-                "field": bound,
-                "label": bound.label,
-                "asked": _as_control(bound, asked),
-                "changed": form.is_bound and bound.name in form.changed_data,
-                "group": bound.use_fieldset,
-            }
-        )
-    return rows
+def _rows_of(form: ArgumentsForm, approval: Approval) -> list[dict[str, Any]]:
+    """The fields in the order of the card, each with the text that its control shows untouched."""
+    args = decode(approval.args)
+    order = display.reading_order(args, approval.args_schema) if isinstance(args, dict) else []
+    place = {name: number for number, name in enumerate(order)}
+
+    def placed(bound: BoundField) -> int:
+        path = form.slots[bound.name].path
+        return place.get(path[0], len(place)) if path else 0
+
+    return [_row_of(form, bound) for bound in sorted(form.visible_fields(), key=placed)]
 
 
-def _as_control(bound: Any, value: Any) -> str:
-    """The value as the browser's control holds it, to compare with what is typed."""
-    if bound.widget_type == "checkbox":
-        return "true" if bound.initial else "false"
-    if isinstance(value, list | tuple):
-        return "\n".join(str(item) for item in value)
-    return "" if value is None else str(value)
+def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
+    asked = bound.initial if isinstance(bound.initial, list) else [bound.initial or ""]
+    labels = {str(key): str(label) for key, label, _value in getattr(bound.field, "choices", [])}
+    return {
+        "field": bound,
+        "label": bound.label,
+        "asked": "\n".join(map(str, asked)),
+        "asked_words": ", ".join(labels.get(str(key), str(key)) for key in asked),
+        "is_changed": form.is_bound and bound.name in form.changed_data,
+        "is_group": bound.use_fieldset,
+    }
 
 
 def _kept(attempt: Attempt) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent
 from approvals.models import Approval
 from approvals.states import PEOPLES_VERDICTS, Verdict
+from approvals.web.forms import ArgumentsForm
 from approvals.web.panel import (
     Attempt,
     Problem,
@@ -124,7 +125,11 @@ def _answered(data: Mapping[str, str], approval: Approval) -> Any:
 
 
 def _refused(
-    data: Mapping[str, str], approval: Approval, errors: dict[str, list[str]], form: Any = None, answer_form: Any = None
+    data: Mapping[str, str],
+    approval: Approval,
+    errors: dict[str, list[str]],
+    form: ArgumentsForm | None = None,
+    answer_form: ArgumentsForm | None = None,
 ) -> Refused:
     """The form again, with its text. What is wrong stands on top too, where it is no field of the tool."""
     if form is None and data.get("verdict") == Verdict.MODIFY:
@@ -134,18 +139,15 @@ def _refused(
     return Refused(Attempt(data["verdict"], _typed(data), problem, errors, form, answer_form))
 
 
-def _spread(error: InvalidAnswer, form: Any, errors: dict[str, list[str]]) -> list[str]:
+def _spread(error: InvalidAnswer, form: ArgumentsForm | None, errors: dict[str, list[str]]) -> list[str]:
     """Puts each message at its field where there is one; the others are returned."""
-    lines = []
-    for path, texts in error.errors.items():
-        if path in ("message", "answer"):
-            errors[path] = texts
-        elif form is not None and path in form.fields:
-            for text in texts:
-                form.add_error(path, text)
-            continue
-        lines += [f"{path}: {text}" if path else text for text in texts]
-    return lines
+    at_fields = {path: texts for path, texts in error.errors.items() if path in ("message", "answer")}
+    errors |= at_fields
+    rest = {path: texts for path, texts in error.errors.items() if path not in at_fields}
+    if form is not None:
+        form.show_problems(rest)
+        return []
+    return [f"{path}: {text}" if path else text for path, texts in rest.items() for text in texts]
 
 
 def _title(error: ApprovalError) -> str:

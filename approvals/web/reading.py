@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -68,6 +68,38 @@ class Past:
     state: State
     by: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """What became of the call that was decided about."""
+
+    state: State
+    text: str
+    is_same: bool  # it ran with exactly the arguments that were approved
+    args: str
+
+    @classmethod
+    def read(cls, call: Mapping[str, Any]) -> Self:
+        """From what a source tells of a call: status, result, error, args, digest, approved_digest."""
+        error = call.get("error")
+        result = call.get("result")
+        text = error.get("message", "") if isinstance(error, Mapping) else "" if result is None else display.as_text(result)
+        return cls(
+            state=_call_state(str(call.get("status", ""))),
+            text=str(text),
+            is_same=bool(call.get("digest")) and call.get("digest") == call.get("approved_digest"),
+            args=display.as_json(decode(call.get("args"))) if call.get("args") is not None else "",
+        )
+
+
+def _call_state(status: str) -> State:
+    known = {
+        "succeeded": State("check", "ok", _("Done")), "failed": State("warn", "bad", _("Failed")),
+        "executing": State("spin", "live", _("Running now")), "in_doubt": State("doubt", "bad", _("In doubt")),
+        "rejected": State("cross", "", _("Did not run")), "denied": State("lock", "bad", _("Denied, did not run")),
+    }  # fmt: skip
+    return known.get(status, State("clock", "live", _("The run takes it up")))
 
 
 def state_of(approval: Approval, have: int) -> State:

@@ -293,8 +293,13 @@ def _is_decimal_text(schema: Schema) -> bool:
 
 def _label(path: tuple[str, ...], outer: Schema, plain: Schema) -> str:
     titles = (outer.get("title"), plain.get("title"))
-    own = next((title for title in titles if isinstance(title, str) and title), path[-1].replace("_", " ").strip().capitalize())
-    return " · ".join([*(part.replace("_", " ").capitalize() for part in path[:-1]), own or path[-1]])
+    own = next((title for title in titles if isinstance(title, str) and title), _words(path[-1]))
+    return " · ".join([*map(_words, path[:-1]), own])
+
+
+def _words(key: str) -> str:
+    """``order_id`` as people read it; a key without a letter as it is."""
+    return key.replace("_", " ").strip().capitalize() or key
 
 
 def _help(schema: Schema) -> str:

@@ -50,9 +50,7 @@ export function difference(before, after) {
 
 function line(field, now) {
   const item = document.createElement("li");
-  const words = document.createElement("p");
-  words.append(marked("b", field.dataset.label), " ", ...difference(field.dataset.asked, now));
-  item.append(document.createElement("span"), words);
+  item.append(marked("b", field.dataset.label), " ", ...difference(even(field.dataset.asked), even(now)));
   return item;
 }
 

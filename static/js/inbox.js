@@ -74,14 +74,20 @@ document.addEventListener("click", ({ target }) => {
 });
 
 let previewTimer = 0;
+let standsOn = "";
+
+/** Marks the row that the reader stands on, also after the list was fetched again. */
+function showWhere() {
+  for (const row of list()?.querySelectorAll("[data-row]") ?? []) row.classList.toggle("current", row.id === standsOn);
+}
 
 /** Shows the card of the row that the reader stands on, where there is room for it. */
 function preview(row) {
   const place = document.getElementById("preview");
   const link = row?.querySelector("[data-preview]");
   if (!link || !place?.checkVisibility()) return;
-  for (const other of list().querySelectorAll(".current")) other.classList.remove("current");
-  row.classList.add("current");
+  standsOn = row.id;
+  showWhere();
   clearTimeout(previewTimer);
   previewTimer = setTimeout(async () => {
     await htmx.ajax("GET", link.dataset.preview, { target: "#preview-card", swap: "innerHTML" });
@@ -94,6 +100,8 @@ function preview(row) {
 document.addEventListener("focusin", ({ target }) => {
   if (target.matches?.("[data-preview]")) preview(target.closest("[data-row]"));
 });
+
+document.addEventListener("htmx:after:swap", showWhere);
 
 if (list()) {
   setInterval(sweep, 1000);
