@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest
 from django.urls import include, path
 
+from agentdesk.api import api
 from agentdesk.health import healthz, readyz
 
 
@@ -16,6 +17,11 @@ urlpatterns = [
     path("accounts/signup/", signup_closed),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("audit/", include("agentdesk.audit.urls")),
+    path("profile/", include("agentdesk.people.urls")),
+    path("", include("approvals.web.urls")),
+    path("", include("runs.web.urls")),
 ]

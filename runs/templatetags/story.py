@@ -1,0 +1,18 @@
+"""The story of a run inside other pages."""
+
+from collections.abc import Sequence
+
+from django import template
+from django.utils.safestring import SafeString, mark_safe
+
+from runs.models import Step
+from runs.web.fragments import render_line
+from runs.web.story import in_order, lines
+
+register = template.Library()
+
+
+@register.simple_tag
+def story(steps: Sequence[Step]) -> SafeString:
+    """The lines of ``steps``, as the run's own page shows them."""
+    return mark_safe("".join(render_line(line) for line in in_order(lines(steps))))  # noqa: S308 - templates' output

@@ -1,0 +1,73 @@
+"""The form that starts a run."""
+
+import json
+from typing import Any, NoReturn
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from runs.models import Agent
+
+
+def takes_words(agent: Agent) -> bool:
+    """Whether a plain sentence is enough: the agent's input is a conversation and nothing else is required."""
+    schema = agent.input_schema if isinstance(agent.input_schema, dict) else {}
+    return "messages" in schema.get("properties", {}) and set(schema.get("required", [])) <= {"messages"}
+
+
+class StartForm(forms.Form):
+    """What a run is given. Shows one text area for agents that take a conversation, and JSON for all others."""
+
+    words = forms.CharField(
+        label=_("What should the agent do"), strip=False, widget=forms.Textarea(attrs={"rows": 5}),
+        help_text=_("The agent reads this as the first message."),
+    )  # fmt: skip
+    input = forms.CharField(
+        label=_("Input"), strip=False, widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false", "class": "code"}),
+        help_text=_("JSON, as the graph takes it."),
+    )  # fmt: skip
+    dry_run = forms.BooleanField(
+        label=_("Dry run"), required=False, help_text=_("Tools that change something do not run; they say what they would do.")
+    )
+
+    def __init__(self, agent: Agent, *, as_json: bool, data: Any = None) -> None:
+        super().__init__(data, initial={"input": "{}"}, label_suffix="")
+        self.as_json = as_json or not takes_words(agent)
+        del self.fields["words" if self.as_json else "input"]
+
+    def clean_input(self) -> Any:
+        return parse(self.cleaned_data["input"])
+
+    def clean_words(self) -> str:
+        words: str = self.cleaned_data["words"]
+        if not words.strip():
+            raise forms.ValidationError(_("Say what the agent should do."))
+        return words
+
+    @property
+    def subject(self) -> str:
+        """The name of the field that holds the input."""
+        return "input" if self.as_json else "words"
+
+    def run_input(self) -> Any:
+        """The input as the graph takes it."""
+        if self.as_json:
+            return self.cleaned_data["input"]
+        return {"messages": [{"role": "user", "content": self.cleaned_data["words"]}]}
+
+
+def parse(text: str) -> Any:
+    """JSON from a person. Raises ValidationError that says where it breaks."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        where = {"line": error.lineno, "column": error.colno, "what": error.msg}
+        raise forms.ValidationError(_("This is not JSON: line %(line)s, column %(column)s: %(what)s."), params=where) from error
+    except RecursionError as error:
+        raise forms.ValidationError(_("This JSON is nested too deeply.")) from error
+    except ValueError as error:
+        raise forms.ValidationError(_("This is not JSON: %(what)s."), params={"what": error}) from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,46 @@
+"""What stands beside a run's story, for the one who reads it: it comes over HTTP only."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from agentdesk.audit.access import newest, readable
+from agentdesk.audit.models import AuditEntry
+from agentdesk.people.models import Role, User
+from approvals.models import Approval
+from runs.lifecycle import SOURCE, limits_of
+from runs.models import Run
+
+ENTRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One limit of a run and how much of it is used."""
+
+    name: str
+    used: float
+    limit: float
+
+
+def gauges(run: Run) -> list[Gauge]:
+    """The limits of a run that it has counted against."""
+    return [Gauge(name, run.counters[name], limit) for name, limit in limits_of(run).items() if name in run.counters]
+
+
+def approvals_of(run: Run) -> QuerySet[Approval]:
+    """What people were asked about in this run, oldest first."""
+    asked = Approval.objects.filter(source=SOURCE, source_ref=str(run.pk))
+    return asked.prefetch_related("decisions").order_by("requested_at")
+
+
+def may_read_record(user: User, run: Run) -> bool:
+    """Whether the audit entries of the run are for this user's eyes."""
+    return (user.is_superuser and user.is_active) or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
+
+
+def entries_of(user: User, run: Run, approvals: list[UUID]) -> list[AuditEntry]:
+    """The last entries that speak of the run or of its approvals and that ``user`` may read, newest first."""
+    about = Q(run_id=run.pk) | Q(object_type="approval", object_id__in=[str(one) for one in approvals])
+    return newest(readable(user), AuditEntry.objects.filter(about), ENTRIES)

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from runs.web import views
+
+app_name = "runs"
+urlpatterns = [
+    path("runs/", views.runs, name="list"),
+    path("runs/start/", views.start, name="start"),
+    path("runs/<uuid:run_id>/", views.detail, name="detail"),
+    path("runs/<uuid:run_id>/story/", views.story, name="story"),
+    path("runs/<uuid:run_id>/panel/", views.panel, name="panel"),
+    path("runs/<uuid:run_id>/cancel/", views.cancel, name="cancel"),
+    path("agents/", views.agents, name="agents"),
+]
