@@ -74,7 +74,7 @@ def rendered(monkeypatch):
         return (version, f'<p id="team-{id}">{team.name}</p>') if team else None
 
     pushed = registry.Pushed(visible_ids, render)
-    monkeypatch.setattr(registry, "_kinds", {kind: pushed for kind in ("approval", "row", "run")})
+    monkeypatch.setattr(registry, "_kinds", dict.fromkeys(("approval", "row", "run"), pushed))
     return calls
 
 

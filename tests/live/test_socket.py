@@ -11,7 +11,7 @@ from django.utils import timezone
 from agentdesk.live import consumer, hub, registry
 from agentdesk.live.consumer import Malformed, origin_allowed, read_watch
 from agentdesk.live.push import push, token
-from agentdesk.people.models import Membership, Role, Team, User
+from agentdesk.people.models import Membership, Role, User
 from tests.live.conftest import Page, in_database, told
 
 
