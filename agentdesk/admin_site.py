@@ -49,7 +49,7 @@ class DeskAdminSite(admin.AdminSite):
             raise PermissionDenied
         return redirect_to_login(target, resolve_url("account_login"))
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return HttpResponseRedirect(reverse("account_logout"))
 
 

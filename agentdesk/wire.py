@@ -65,7 +65,7 @@ def _no_nul(text: str) -> str:
     return text
 
 
-def _shallow(value: Any) -> Any:
+def shallow(value: Any) -> Any:
     """Refuse what is nested deeper than any tool's arguments, before something recursive meets it."""
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -82,8 +82,8 @@ def _children(value: Any) -> Iterable[Any]:
 
 
 Text = Annotated[str, AfterValidator(_no_nul)]
-Value = Annotated[Any, AfterValidator(_shallow)]
-Args = Annotated[dict[str, Any], AfterValidator(_shallow)]
+Value = Annotated[Any, AfterValidator(shallow)]
+Args = Annotated[dict[str, Any], AfterValidator(shallow)]
 Limit = Annotated[int, Field(ge=1, le=PAGE_MAX)]
 
 REFUSALS = frozenset({401, 403, 404, 409, 413, 422})
