@@ -44,6 +44,7 @@ def run(environ: Mapping[str, str]) -> None:
 
 
 def _run_locked(environ: Mapping[str, str], places: Places, port: int) -> None:
+    began = time.monotonic()
     secrets = _secrets_of(places)
     supervisor = Supervisor([], lambda pids: survivors.record(places.process_file, pids))
     supervisor.catch_signals()
@@ -60,7 +61,7 @@ def _run_locked(environ: Mapping[str, str], places: Places, port: int) -> None:
             if not supervisor.stopping:
                 _manage(command, environment, supervisor)
         supervisor.children += _processes(environment, places, port)
-        supervisor.tick = _Greeting(port, environment)
+        supervisor.tick = _Greeting(port, environment, began)
         supervisor.run()
         say("stopping")
     finally:
@@ -171,6 +172,10 @@ def _worker_command(name: str, queue: str, threads: int) -> list[str]:
 
 
 def _child(name: str, command: list[str], environment: Mapping[str, str]) -> Child:
+    if os.geteuid() == 0:
+        # Celery's advice to servers, seven lines from every process; whoever runs a trial as root knows it.
+        environment = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+
     def start() -> subprocess.Popen[bytes]:
         # A dead supervisor takes them along at once: a run that is cut off there is picked up by the next sweep.
         return spawn(
@@ -187,11 +192,11 @@ def _child(name: str, command: list[str], environment: Mapping[str, str]) -> Chi
 class _Greeting:
     """Says the address and the logins once, when the first page answers."""
 
-    def __init__(self, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, port: int, environment: Mapping[str, str], began: float) -> None:
         self.port = port
         self.url = environment["AGENTDESK_URL"]
         self.demo = environment["AGENTDESK_DEMO"] == "1"
-        self.began = time.monotonic()
+        self.began = began
         self.said = False
 
     def __call__(self) -> None:

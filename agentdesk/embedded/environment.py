@@ -83,7 +83,7 @@ def check_database(variable: str, url: str) -> None:
 def check_broker(variable: str, url: str) -> None:
     """Ping a Redis or Valkey that the person named. Raises CannotStart with the reason in one line."""
     try:
-        with redis.Redis.from_url(url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS) as client:
+        with redis.Redis.from_url(url, socket_timeout=CONNECT_SECONDS, retry=Retry(NoBackoff(), 0)) as client:
             client.ping()
     except (redis.RedisError, ValueError) as problem:
         raise CannotStart(f"{variable} does not work: {problem}. Correct it, or unset it to use the embedded one.") from None
