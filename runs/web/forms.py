@@ -1,6 +1,7 @@
 """The form that starts a run."""
 
 import json
+import math
 from typing import Any, NoReturn
 
 from django import forms
@@ -59,7 +60,7 @@ class StartForm(forms.Form):
 def parse(text: str) -> Any:
     """JSON from a person. Raises ValidationError that says where it breaks."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         where = {"line": error.lineno, "column": error.colno, "what": error.msg}
         raise forms.ValidationError(_("This is not JSON: line %(line)s, column %(column)s: %(what)s."), params=where) from error
@@ -71,3 +72,8 @@ def parse(text: str) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)
