@@ -32,7 +32,9 @@ class Shop:
         from support.seed import seed
 
         with psycopg.connect(self.owner_url) as connection:
-            connection.execute("DROP SCHEMA IF EXISTS support CASCADE")
+            # Much quicker than dropping the tables, which is done by the test that needs it.
+            if connection.execute("SELECT to_regclass('support.tickets') IS NOT NULL").fetchone() == (True,):
+                connection.execute("TRUNCATE support.customers, support.tickets CASCADE")
         seed(self.owner_url, role=self.app_role, **data)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
