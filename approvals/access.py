@@ -46,7 +46,8 @@ def why_not(user: User, approval: Approval) -> str | None:
 
 def has_second_factor(user: User) -> bool:
     """Whether sign-in asks this user for more than a password."""
-    return Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
+    asked_for = Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.RECOVERY_CODES)
+    return bool(asked_for.exists())
 
 
 def teams_reviewed_by(users: Collection[UUID], teams: Collection[UUID]) -> dict[UUID, set[UUID]]:

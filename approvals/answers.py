@@ -32,8 +32,8 @@ def problems(schema: Mapping[str, Any] | None, value: Any) -> Errors:
         # Not a wrong value but a schema nobody can check against; saying so closes the door.
         return {"": [_("The schema of this action cannot be used: %(error)s.") % {"error": type(error).__name__}]}
     errors: Errors = {}
-    for error in found:
-        path, text = _told(error)
+    for problem in found:
+        path, text = _told(problem)
         errors.setdefault(path, []).append(text)
     return errors
 
@@ -68,7 +68,9 @@ def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Itera
         yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
 
 
-_Validator = extend(Draft202012Validator, {"multipleOf": _multiple_of})
+_Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"multipleOf": _multiple_of}
+)
 
 
 def _first(validator: Any, value: Any) -> Iterator[ValidationError]:
@@ -80,7 +82,7 @@ def _first(validator: Any, value: Any) -> Iterator[ValidationError]:
 
 def _told(error: ValidationError) -> tuple[str, str]:
     path = [str(part) for part in error.absolute_path]
-    limit = error.validator_value
+    limit: Any = error.validator_value
     match error.validator:
         case "required":
             missing = next((str(name) for name in limit if error.message.startswith(f"{name!r} ")), "")

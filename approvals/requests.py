@@ -162,7 +162,7 @@ def _check(ask: Ask) -> None:
     if not ask.allowed or set(ask.allowed) - set(PEOPLES_VERDICTS):
         errors["allowed"] = [_("Name one or more of: %(verdicts)s.") % {"verdicts": ", ".join(PEOPLES_VERDICTS)}]
     for name in ("source", "source_ref", "request_key", "agent", "agent_version", "action"):
-        text, limit = getattr(ask, name), Approval._meta.get_field(name).max_length
+        text, limit = getattr(ask, name), getattr(Approval._meta.get_field(name), "max_length", None)
         if not is_storable(text) or (limit and len(text) > limit):
             errors[name] = [_("At most %(limit)s characters, without control characters.") % {"limit": limit}]
     for name in ("args_schema", "answer_schema"):
