@@ -18,6 +18,11 @@ from runs.tools.gate import labels_of, schema_of
 def sync_agents() -> list[Agent]:
     """Load all agents afresh and bring their rows up to date. An agent seen for the first time belongs to the first team."""
     registry.forget()
+    return write_agents()
+
+
+def write_agents() -> list[Agent]:
+    """Bring the rows of all agents up to date with what this process has loaded."""
     return [_write(loaded) for loaded in registry.load_all().values()]
 
 

@@ -213,9 +213,11 @@ def _propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> To
 def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
     """The approval of this call: the one the agent's own middleware already asked for the same action, or a new one."""
     of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), kind=Kind.INTERRUPT, calls__isnull=True)
-    asked = of_run.filter(action=proposal.tool, digest=row.digest).order_by("-requested_at").first()
-    if asked is not None and _meets(asked, evaluation):
-        return asked
+    for asked in of_run.filter(action=proposal.tool).order_by("-requested_at"):
+        # An edit may reach the gate as the edited call, or as the original one that the middleware swaps behind it.
+        original = action_digest(asked.agent, asked.action, asked.schema_version, decode(asked.asked_args))
+        if row.digest in (asked.digest, original) and _meets(asked, evaluation):
+            return asked
     approval, _ = requests.request_approval(
         requests.Ask(
             source=SOURCE, source_ref=str(ctx.run_id), request_key=f"call:{row.pk}", kind=Kind.TOOL_CALL, agent=ctx.agent,

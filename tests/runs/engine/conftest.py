@@ -15,7 +15,7 @@ from approvals.models import Approval
 from runs import lifecycle
 from runs.engine import process
 from runs.engine.advance import advance
-from runs.engine.agents import sync_agents
+from runs.engine.agents import write_agents
 from runs.models import Run
 
 MANIFEST = Path(__file__).parents[2] / "agents" / "langgraph.json"
@@ -29,7 +29,7 @@ class Engine:
         self.team = Team.objects.create(slug="a-team", name="A team")
         self.reviewer = self._person("rita", Role.REVIEWER)
         self.operator = self._person("olga", Role.OPERATOR)
-        sync_agents()
+        write_agents()
 
     def _person(self, name: str, role: Role) -> User:
         user = User.objects.create_user(name)
@@ -65,7 +65,7 @@ class Engine:
 
     def effects(self, kind: str = "") -> list[dict[str, Any]]:
         lines = self.effects_file.read_text().splitlines() if self.effects_file.exists() else []
-        return [effect for line in lines if not kind or (effect := json.loads(line))["effect"] == kind]
+        return [effect for effect in map(json.loads, lines) if not kind or effect["effect"] == kind]
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
+import pytest
+
 from agentdesk.audit.models import AuditEntry
+from agentdesk.audit.record import Actor
 from approvals.models import Decision
-from runs.models import Step, ToolCall
+from runs import lifecycle
+from runs.errors import AgentUnavailable
+from runs.models import Agent, Step, ToolCall
 from runs.states import CallStatus, RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -28,3 +33,90 @@ def test_it_pauses_for_a_person_and_goes_on_with_exactly_that_decision(engine: E
     kinds = list(Step.objects.filter(run=run).values_list("kind", flat=True))
     assert {"node", "model", "tool", "pause", "decision"} <= set(kinds)
     assert not Step.objects.filter(run=run, status="open").exists()
+
+
+def test_it_asks_with_the_graphs_own_words_and_hands_over_the_answer(engine: Engine) -> None:
+    run = engine.start("asks", {"question": "How many?"})
+    (approval,) = engine.pending(run)
+    assert approval.action == "interrupt:ask"
+    engine.decide(approval, "respond", answer="three")
+    run = engine.advance(run)
+    assert (run.status, run.output["answer"]) == (RunStatus.SUCCEEDED, "three")
+
+
+def test_it_answers_an_approval_required_payload_in_its_form(engine: Engine) -> None:
+    payload = {"type": "approval_required", "action": "ship", "details": {"boxes": 3}, "risk_level": "high"}
+    run = engine.start("approval-required", {"question": payload})
+    (approval,) = engine.pending(run)
+    assert (approval.action, approval.args, approval.risk) == ("ship", {"boxes": 3}, "high")
+    engine.decide(approval, "modify", args={"boxes": 2}, message="one is missing")
+    run = engine.advance(run)
+    answer = run.output["answer"]
+    assert (answer["decision"], answer["approved"], answer["details"]) == ("modify", True, {"boxes": 2})
+    assert (answer["decided_by"], answer["message"]) == ("rita", "one is missing")
+
+
+def test_it_passes_no_static_breakpoint_without_a_decision(engine: Engine) -> None:
+    run = engine.start("stops", {"question": "?"})
+    assert (run.status, len(engine.pending(run))) == (RunStatus.WAITING, 1)
+    assert engine.advance(run).status == RunStatus.WAITING
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert (run.status, run.output["answer"]) == (RunStatus.SUCCEEDED, "acted")
+
+
+def test_it_stops_at_a_refused_breakpoint(engine: Engine) -> None:
+    run = engine.start("stops", {"question": "?"})
+    engine.decide(engine.pending(run)[0], "reject", message="no")
+    assert engine.advance(run).status == RunStatus.STOPPED
+
+
+def test_it_ends_a_run_whose_agent_raises_with_a_reason_and_a_traceback_apart(engine: Engine) -> None:
+    run = engine.start("raises", {"question": "?"})
+    assert run.status == RunStatus.FAILED
+    assert run.error["kind"] == "RuntimeError"
+    assert "hunter2" not in str(run.error) and "raise_it" in run.traceback
+
+
+def test_it_stops_a_loop_at_its_limit(engine: Engine) -> None:
+    run = engine.start("loops", {"question": "?"})
+    assert (run.status, run.stop_reason) == (RunStatus.STOPPED, "limit:supersteps")
+
+
+def test_it_stops_a_model_that_never_ends(engine: Engine) -> None:
+    engine.advance(run := engine.script("teller", *[[{"name": "look_up", "args": {"name": str(n)}}] for n in range(3)]))
+    assert run.status == RunStatus.WAITING
+
+
+def test_it_does_nothing_when_told_again(engine: Engine) -> None:
+    run = engine.script("teller", [PAY])
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    before = (run.attempt, run.revision, AuditEntry.objects.count())
+    for _ in range(3):
+        run = engine.advance(run)
+    assert (run.attempt, run.revision, AuditEntry.objects.count()) == before
+    assert len(engine.effects("pay")) == 1
+
+
+def test_it_cancels_a_waiting_run_and_withdraws_its_questions(engine: Engine) -> None:
+    run = engine.script("teller", [PAY])
+    (approval,) = engine.pending(run)
+    lifecycle.cancel(run.pk, actor=Actor.of(engine.operator))
+    run = engine.advance(run)
+    approval.refresh_from_db()
+    assert (run.status, approval.status) == (RunStatus.CANCELLED, "withdrawn")
+
+
+def test_it_continues_a_failed_run_from_its_last_checkpoint(engine: Engine) -> None:
+    run = engine.start("raises", {"question": "?"})
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    run = engine.advance(run)
+    assert (run.status, run.attempt) == (RunStatus.FAILED, 2)
+
+
+def test_it_names_the_reason_of_an_agent_that_does_not_load(engine: Engine) -> None:
+    agent = Agent.objects.get(slug="broken")
+    assert "this agent does not load" in agent.load_error
+    with pytest.raises(AgentUnavailable, match="does not load"):
+        engine.start("broken", {})

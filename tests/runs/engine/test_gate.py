@@ -1,0 +1,221 @@
+import json
+from collections import Counter
+
+import pytest
+
+from agentdesk.audit.models import AuditEntry
+from approvals.models import Approval, Decision, Rule, Tool
+from approvals.policy.versions import publish
+from runs.engine import registry
+from runs.models import Run, Step, ToolCall
+from runs.states import CallStatus, RunStatus
+from tests.runs.engine.conftest import Engine
+
+KINDS = ["teller", "plain"]
+
+
+def pay(to: str, amount: str = "10.00", **more: str) -> dict[str, object]:
+    return {"name": "pay", "args": {"to": to, "amount": amount}, **more}
+
+
+def allow(engine: Engine, action: str, verdict: str = "allow") -> Rule:
+    rule = Rule.objects.create(name=f"{verdict} {action}", action=action, verdict=verdict)
+    publish(None, "test")
+    return rule
+
+
+def messages(run: Run) -> list[dict[str, object]]:
+    return [m for m in run.output["messages"] if m["type"] == "tool"]
+
+
+@pytest.mark.parametrize("agent", KINDS)
+@pytest.mark.parametrize("count", [2, 5])
+def test_it_gives_each_of_several_calls_its_own_answer(engine: Engine, agent: str, count: int) -> None:
+    run = engine.script(agent, [pay(f"person-{n}") for n in range(count)])
+    approvals = engine.pending(run)
+    assert sorted(a.args["to"] for a in approvals) == [f"person-{n}" for n in range(count)]
+    for approval in reversed(approvals[1:]):
+        engine.decide(approval, "modify", args={"to": approval.args["to"], "amount": f"{approval.args['to'][-1]}.99"})
+        assert engine.advance(run).status == RunStatus.WAITING
+    engine.decide(approvals[0], "reject", message="not this one")
+    run = engine.advance(run)
+
+    assert run.status == RunStatus.SUCCEEDED
+    rejected = approvals[0].args["to"]
+    paid = {e["to"]: e["amount"] for e in engine.effects("pay")}
+    assert paid == {f"person-{n}": f"{n}.99" for n in range(count) if f"person-{n}" != rejected}
+    assert len(engine.effects("pay")) == count - 1
+    assert sum("not this one" in str(m["content"]) for m in messages(run)) == 1
+
+
+def test_it_takes_a_repeated_call_id_with_other_arguments_for_a_new_call(engine: Engine) -> None:
+    run = engine.script("teller", [pay("ada", id="same")], [pay("bob", id="same")])
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert run.status == RunStatus.WAITING
+    assert [a.args["to"] for a in engine.pending(run)] == ["bob"]
+    engine.decide(engine.pending(run)[0])
+    assert engine.advance(run).status == RunStatus.SUCCEEDED
+    assert [e["to"] for e in engine.effects("pay")] == ["ada", "bob"]
+
+
+def test_it_refuses_both_calls_that_share_one_id_in_one_message(engine: Engine) -> None:
+    run = engine.script("teller", [pay("ada", id="same"), pay("bob", id="same")])
+    assert run.status == RunStatus.SUCCEEDED
+    assert engine.effects() == []
+    assert all("ambiguous_call" in str(m["content"]) for m in messages(run))
+
+
+@pytest.mark.parametrize("agent", KINDS)
+def test_it_starts_no_tool_when_the_gate_is_taken_out(engine: Engine, agent: str) -> None:
+    graph = registry.get(agent).graph
+    assert graph is not None
+    node = graph.nodes["tools"].bound
+    node._wrap_tool_call = node._awrap_tool_call = None
+    try:
+        run = engine.script(agent, [{"name": "look_up", "args": {"name": "ada"}}])
+    finally:
+        registry.forget()
+    assert run.status == RunStatus.FAILED
+    assert run.error["kind"] == "GateMissing"
+    assert engine.effects() == []
+
+
+def test_it_runs_what_a_rule_allows_and_asks_about_the_rest(engine: Engine) -> None:
+    allow(engine, "look_up")
+    run = engine.script("teller", [{"name": "look_up", "args": {"name": "ada"}}, pay("ada")])
+    assert run.status == RunStatus.WAITING
+    assert [e["name"] for e in engine.effects("look_up")] == ["ada"]
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert Counter(e["effect"] for e in engine.effects()) == {"look_up": 1, "pay": 1}
+
+
+def test_it_tells_the_model_when_a_rule_denies(engine: Engine) -> None:
+    allow(engine, "pay", "deny")
+    run = engine.script("teller", [pay("ada")])
+    assert run.status == RunStatus.SUCCEEDED
+    assert engine.effects() == []
+    assert json.loads(str(messages(run)[0]["content"]))["error"]["kind"] == "denied"
+
+
+def test_it_lets_a_persons_answer_stand_in_for_the_result(engine: Engine) -> None:
+    run = engine.script("teller", [pay("ada")])
+    engine.decide(engine.pending(run)[0], "respond", answer="Paid by hand.")
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert engine.effects() == []
+    assert messages(run)[0]["content"] == "Paid by hand."
+
+
+def test_it_asks_nobody_about_arguments_that_do_not_fit(engine: Engine) -> None:
+    run = engine.script("teller", [{"name": "pay", "args": {"to": "ada"}}])
+    assert run.status == RunStatus.SUCCEEDED
+    assert not Approval.objects.exists()
+    error = json.loads(str(messages(run)[0]["content"]))["error"]
+    assert (error["kind"], error["retryable"]) == ("invalid_arguments", True)
+
+
+def test_it_turns_a_tools_exception_into_a_result(engine: Engine) -> None:
+    allow(engine, "fail")
+    run = engine.script("teller", [{"name": "fail", "args": {"text": "no ink"}}])
+    assert run.status == RunStatus.SUCCEEDED
+    assert json.loads(str(messages(run)[0]["content"]))["error"]["message"] == "no ink"
+    assert ToolCall.objects.get(run=run).status == CallStatus.FAILED
+
+
+@pytest.mark.parametrize("where", ["decision", "call"])
+def test_it_raises_an_alarm_when_stored_arguments_were_changed_after_approval(engine: Engine, where: str) -> None:
+    run = engine.script("teller", [pay("ada")])
+    engine.decide(engine.pending(run)[0])
+    if where == "decision":
+        Decision.objects.update(args={"to": "mallory", "amount": "9999.00"})
+    else:
+        ToolCall.objects.update(asked_args={"to": "mallory", "amount": "9999.00"})
+        Decision.objects.update(args={"to": "mallory", "amount": "9999.00"}, digest="sha256:" + "0" * 64)
+    run = engine.advance(run)
+    assert engine.effects() == []
+    assert AuditEntry.objects.filter(action="call.tampered", run_id=run.pk).count() == 1
+
+
+def test_it_refuses_an_approved_call_whose_tool_was_switched_off_meanwhile(engine: Engine) -> None:
+    run = engine.script("teller", [pay("ada")])
+    engine.decide(engine.pending(run)[0])
+    Tool.objects.filter(agent="teller", name="pay").update(enabled=False)
+    run = engine.advance(run)
+    assert engine.effects() == []
+    assert "switched off" in str(messages(run)[0]["content"])
+
+
+def test_it_refuses_an_approved_call_that_a_newer_rule_denies(engine: Engine) -> None:
+    run = engine.script("teller", [pay("ada")])
+    engine.decide(engine.pending(run)[0])
+    allow(engine, "pay", "deny")
+    engine.advance(run)
+    assert engine.effects() == []
+
+
+def test_it_keeps_the_answer_of_a_tools_own_question_apart_from_the_gates(engine: Engine) -> None:
+    run = engine.script("teller", [{"name": "ask_inside", "args": {"question": "Which colour?"}}])
+    (gate,) = engine.pending(run)
+    engine.decide(gate)
+    run = engine.advance(run)
+    (inside,) = engine.pending(run)
+    assert (inside.kind, inside.allowed) == ("interrupt", ["respond"])
+    engine.decide(inside, "respond", answer="blue")
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert [e["answer"] for e in engine.effects("ask_inside")] == ["blue"]
+
+
+@pytest.mark.parametrize("agent", ["hitl", "hitl-per-call"])
+@pytest.mark.parametrize("verdict", ["approve", "modify", "reject", "respond"])
+def test_it_asks_once_about_what_langchains_own_middleware_asks_too(engine: Engine, agent: str, verdict: str) -> None:
+    run = engine.script(agent, [pay("ada"), pay("bob")])
+    approvals = engine.pending(run)
+    assert len(approvals) == 2
+    what = {
+        "approve": {}, "modify": {"args": {"to": "eve", "amount": "1.00"}}, "reject": {"message": "no"},
+        "respond": {"answer": "done by hand"},
+    }[verdict]  # fmt: skip
+    first, second = sorted(approvals, key=lambda a: a.args["to"])
+    engine.decide(first, verdict, **what)
+    engine.decide(second)
+    run = engine.advance(run)
+    assert engine.pending(run) == []
+    assert run.status == RunStatus.SUCCEEDED
+    assert Approval.objects.count() == 2
+    expected = {"approve": ["ada", "bob"], "modify": ["bob", "eve"]}.get(verdict, ["bob"])
+    assert sorted(e["to"] for e in engine.effects("pay")) == expected
+
+
+def test_it_executes_nothing_in_a_dry_run(engine: Engine) -> None:
+    allow(engine, "pay")
+    run = engine.script("teller", [pay("ada")], dry_run=True)
+    assert run.status == RunStatus.SUCCEEDED
+    assert engine.effects() == []
+    assert ToolCall.objects.get(run=run).status == CallStatus.SIMULATED
+
+
+def test_it_puts_a_tool_past_its_timeout_in_doubt(engine: Engine) -> None:
+    allow(engine, "slow")
+    Tool.objects.filter(agent="teller", name="slow").update(timeout_seconds=1)
+    run = engine.script("teller", [{"name": "slow", "args": {"seconds": 2}}])
+    assert run.status == RunStatus.WAITING
+    (doubt,) = engine.pending(run)
+    assert doubt.kind == "in_doubt"
+    engine.decide(doubt, "respond", answer="happened")
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert len(engine.effects("slow")) <= 1
+    assert ToolCall.objects.get(run=run).status == CallStatus.SUCCEEDED
+
+
+def test_it_records_a_tool_step_once_per_call(engine: Engine) -> None:
+    run = engine.script("plain", [pay("ada"), pay("bob")])
+    for approval in engine.pending(run):
+        engine.decide(approval)
+    engine.advance(run)
+    tools = Step.objects.filter(run=run, kind="tool")
+    assert sorted(s.data["outcome"] for s in tools) == ["succeeded", "succeeded"]
