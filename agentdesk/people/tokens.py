@@ -43,7 +43,7 @@ def revoke_token(token: Token, *, actor: Actor) -> bool:
 
 def authenticate(raw: str) -> tuple[User, Token] | None:
     """Who sends this token: None when it is unknown, revoked, past its time, or its user is switched off."""
-    if not raw.startswith(PREFIX) or len(raw) > 200:
+    if not raw.startswith(PREFIX) or len(raw) > 200 or not raw.isascii():
         return None
     now = timezone.now()
     in_time = Q(expires_at=None) | Q(expires_at__gt=now)
