@@ -57,7 +57,7 @@ def _run_locked(environ: Mapping[str, str], places: Places, port: int) -> None:
             environ, places=places, secrets=secrets, port=port, database=database, owner=owner, broker=broker
         )
         write_env_file(places.env_file, environment)
-        for command in (["migrate", "--verbosity", "0"], ["agents", "sync"], ["seed"]):
+        for command in (["migrate", "--verbosity", "0"], ["seed"], ["agents", "sync"]):
             if not supervisor.stopping:
                 _manage(command, environment, supervisor)
         supervisor.children += _processes(environment, places, port)
