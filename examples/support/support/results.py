@@ -32,7 +32,8 @@ def two_places(value: object) -> object:
     return f"{Decimal(str(value)):.2f}"
 
 
-Money = Annotated[str, BeforeValidator(two_places), Field(pattern=r"^[0-9]{1,9}\.[0-9]{2}$", examples=["45.00"])]
+# The pattern stands first: the schema that models and forms read shows only what the text must look like in the end.
+Money = Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{2}$"), BeforeValidator(two_places)]
 
 
 class Fault(BaseModel):

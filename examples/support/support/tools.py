@@ -46,7 +46,7 @@ _EMAIL = r"^[^@\s<>,]+@[^@\s<>,]+\.[^@\s<>,]+$"
 class SearchCustomer(BaseModel):
     """Find a customer by e-mail address."""
 
-    email: str = Field(title="E-mail address", description="The address the customer writes from", max_length=254)
+    email: str = Field(title="E-mail address", description="The address the customer writes from", max_length=200)
 
 
 class ListOrders(BaseModel):
@@ -91,14 +91,13 @@ class CancelOrder(BaseModel):
 class SendEmail(BaseModel):
     """Send an e-mail in the name of the shop."""
 
-    to: str = Field(title="To", description="One e-mail address", pattern=_EMAIL, max_length=254)
+    to: str = Field(title="To", description="One e-mail address", pattern=_EMAIL, max_length=200)
     subject: str = Field(title="Subject", description="Subject, one line", pattern=r"^[^\r\n]*$", max_length=200)
     body: str = Field(
         title="Text",
         description="The whole text, with greeting and signature",
         min_length=1,
         max_length=10_000,
-        json_schema_extra={"format": "multiline"},
     )
 
 
