@@ -3,7 +3,6 @@ from django.test import Client
 
 from agentdesk.people.models import Membership, Role, Team, User
 
-
 PASSWORD = "long enough 42"
 
 
