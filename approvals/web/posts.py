@@ -18,6 +18,7 @@ from approvals.web.panel import (
     read_seen,
     to_confirm,
 )
+from approvals.web.reading import outcome_words
 
 LONGEST_MESSAGE = 10_000
 _TYPED = ("message", "answer", "confirm")
@@ -86,7 +87,7 @@ def refusal(error: ApprovalError, data: Mapping[str, str], approval: Approval) -
     return Attempt(
         verdict=verdict,
         typed=_typed(data),
-        problem=Problem(_title(error), "" if lines or errors else str(error), lines),
+        problem=Problem(_title(error), "" if lines or errors else _told(error), lines),
         errors=errors,
         form=form,
         answer_form=answer_form,
@@ -163,6 +164,15 @@ def _title(error: ApprovalError) -> str:
         case NotAllowed():
             return _("Not recorded.")
     return _("Not recorded.")
+
+
+def _told(error: ApprovalError) -> str:
+    if isinstance(error, AlreadyDecided):
+        return _("%(what)s at %(when)s UTC.") % {
+            "what": outcome_words(error.decision),
+            "when": error.decision.decided_at.strftime("%H:%M:%S"),
+        }
+    return str(error)
 
 
 def _typed(data: Mapping[str, str]) -> dict[str, str]:

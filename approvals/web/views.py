@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -14,7 +13,6 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from agentdesk.audit.record import Actor
@@ -28,10 +26,10 @@ from approvals.web.filters import Filter
 from approvals.web.fragments import load, render_card
 from approvals.web.panel import Attempt, render_panel
 from approvals.web.posts import Refused, read_post, refusal
+from approvals.web.signed_in import signed_in
 
 
-@never_cache
-@login_required
+@signed_in
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
     """What waits for the user's teams, or with ``?status=done`` what was decided."""
@@ -46,16 +44,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return render(request, "approvals/inbox.html", context)
 
 
-@never_cache
-@login_required
+@signed_in
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """The inbox's list alone, as the page fetches it again."""
     return HttpResponse(_rows(request))
 
 
-@never_cache
-@login_required
+@signed_in
 @require_GET
 def count(request: HttpRequest) -> HttpResponse:
     """The number beside Inbox in the bar."""
@@ -63,32 +59,28 @@ def count(request: HttpRequest) -> HttpResponse:
     return render(request, "_count.html", {"inbox_count": queue.capped_count(queue.waiting_for(user))})
 
 
-@never_cache
-@login_required
+@signed_in
 @require_GET
 def detail(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """One approval: the card, and the viewer's panel beside it."""
     return _page(request, _visible(request, approval_id))
 
 
-@never_cache
-@login_required
+@signed_in
 @require_GET
 def card(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """The card alone."""
     return HttpResponse(render_card(_visible(request, approval_id)))
 
 
-@never_cache
-@login_required
+@signed_in
 @require_GET
 def panel(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """The viewer's panel alone."""
     return HttpResponse(render_panel(request, _visible(request, approval_id)))
 
 
-@never_cache
-@login_required
+@signed_in
 @require_POST
 def decide(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """Decide as the form says. A refusal comes back as the panel with the reason, and with what was typed."""
@@ -165,16 +157,21 @@ def _views(user: User, wanted: Filter) -> list[dict[str, Any]]:
     """The rail: everything that waits, and each risk."""
     inbox_url = reverse("approvals:inbox")
     everything = {
-        "label": _("Everything"), "url": inbox_url, "icon": "filter", "tone": "", "here": not wanted,
+        "value": "all", "label": _("Everything"), "url": inbox_url, "icon": "filter", "tone": "", "here": not wanted,
         "count": queue.capped_count(queue.waiting_for(user)),
     }  # fmt: skip
     by_risk = [
         {
-            "label": risk.label, "url": _address(inbox_url, q=f"risk:{risk}"), "icon": f"risk-{risk}", "tone": f"mark {risk}",
-            "here": wanted.text == f"risk:{risk}", "count": queue.capped_count(queue.waiting_for(user).filter(risk=risk)),
+            "value": risk.value,
+            "label": risk.label,
+            "url": _address(inbox_url, q=f"risk:{risk}"),
+            "icon": f"risk-{risk}",
+            "tone": f"mark {risk}",
+            "here": wanted.text == f"risk:{risk}",
+            "count": queue.capped_count(queue.waiting_for(user).filter(risk=risk)),
         }
         for risk in reversed(Risk)
-    ]  # fmt: skip
+    ]
     return [everything, *by_risk]
 
 

@@ -36,8 +36,15 @@ function tidy() {
   bar.hidden = waiting.size === 0;
   bar.querySelector("[data-fresh-count]").textContent = waiting.size;
   for (const number of region().querySelectorAll("[data-group-count]")) {
-    number.textContent = number.closest("tbody").querySelectorAll("[data-row]:not([data-gone])").length;
+    const group = number.closest("tbody");
+    number.textContent = group.querySelectorAll("[data-row]:not([data-gone])").length;
+    if (!("filtered" in region().dataset)) tell(group.dataset.group, number.textContent);
   }
+}
+
+/** Shows a count in the rail. */
+function tell(view, count) {
+  for (const number of document.querySelectorAll(`[data-count-of="${CSS.escape(view)}"]`)) number.textContent = count;
 }
 
 function sweep() {
@@ -101,7 +108,10 @@ document.addEventListener("focusin", ({ target }) => {
   if (target.matches?.("[data-preview]")) preview(target.closest("[data-row]"));
 });
 
-document.addEventListener("htmx:after:swap", showWhere);
+document.addEventListener("htmx:after:swap", () => {
+  showWhere();
+  tell("all", document.getElementById("inbox-count").textContent);
+});
 
 if (list()) {
   setInterval(sweep, 1000);

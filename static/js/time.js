@@ -8,7 +8,7 @@
 //   <svg class="gauge" data-from="…Z" data-until="…Z">   its bar shows what is left
 
 const root = document.documentElement;
-const language = root.lang || "en";
+const language = root.lang === "en" ? "en-GB" : root.lang; // plain English: day before month, 24 hours
 const zone = root.dataset.zone || undefined;
 const SOON_MS = 10 * 60_000;
 

@@ -1,0 +1,201 @@
+"""The decision page: the card that everybody sees alike, and the panel that is the viewer's own."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from agentdesk.digests import digest
+from approvals import sources
+from approvals.models import Approval
+from approvals.requests import touch
+from approvals.web import fragments
+from approvals.web.panel import read_seen
+from tests.approvals.cast import ALL, make_approval, make_rule, make_user
+from tests.approvals.cast import post as decide
+from tests.approvals.web.conftest import post
+
+
+class Asker:
+    """A source that answers from memory."""
+
+    told = None
+
+    def panels(self, ref):
+        return [sources.Panel("Run", "approvals/_state.html", {"state": {"icon": "check", "tone": "", "word": f"of {ref}"}})]
+
+    def preview_answer(self, approval, decision):
+        return {"decision": decision.verdict}
+
+    def outcome(self, ref):
+        return self.told
+
+
+@pytest.fixture
+def asker(monkeypatch):
+    asker = Asker()
+    monkeypatch.setitem(sources._sources, "tests", asker)
+    return asker
+
+
+def address(approval, name="detail"):
+    return reverse(f"approvals:{name}", args=[approval.pk])
+
+
+def test_it_hides_everything_of_another_team(browse, stranger, approval):
+    client = browse(stranger)
+    for name in ("detail", "card", "panel"):
+        assert client.get(address(approval, name)).status_code == 404
+    assert post(client, approval).status_code == 404
+    approval.refresh_from_db()
+    assert approval.is_pending
+
+
+def test_it_shows_to_reviewers_whom_a_rule_names(browse, stranger, team):
+    make_rule("ask", teams=(stranger.teams.get(),))
+    waiting = make_approval(team, requirements={"teams": [str(stranger.teams.get().pk)], "count": 1})
+    assert browse(stranger).get(address(waiting)).status_code == 200
+
+
+def test_it_answers_get_only_and_changes_nothing_by_it(browse, reviewer, approval):
+    client = browse(reviewer)
+    before = Approval.objects.values().get(pk=approval.pk)
+    for name in ("detail", "card", "panel"):
+        assert client.get(address(approval, name)).status_code == 200
+        assert client.post(address(approval, name)).status_code == 405
+    assert client.get(address(approval, "decide")).status_code == 405
+    assert Approval.objects.values().get(pk=approval.pk) == before
+
+
+def test_it_renders_one_card_for_page_fragment_and_push(browse, reviewer, second, approval, asker):
+    Approval.objects.filter(pk=approval.pk).update(source="tests")
+    version, pushed = fragments.push_card(str(approval.pk), 1)
+    assert browse(reviewer).get(address(approval, "card")).content.decode() == pushed
+    assert pushed in browse(second).get(address(approval)).content.decode()
+    assert f'data-v="{version}"' in pushed
+    assert "csrf" not in pushed
+    assert "<form" not in pushed
+
+
+def test_it_shows_what_the_asker_tells_of_its_run_and_the_exact_answer(browse, reviewer, team, asker):
+    waiting = make_approval(team, source="tests", source_ref="R-1")
+    page = browse(reviewer).get(address(waiting)).content.decode()
+    assert "of R-1" in page
+    assert "&quot;decision&quot;: &quot;approve&quot;" in page
+
+
+def test_it_says_who_wrote_what(browse, reviewer, approval):
+    card = browse(reviewer).get(address(approval, "card")).content.decode()
+    assert "Written by the agent, not verified" in card
+    assert "From outside, not verified" in card
+    assert card.index("Issue refund 240.00 for order A-1") < card.index("The tent arrived torn.")
+
+
+def test_it_keeps_what_agents_and_outsiders_write_inert(browse, reviewer, team):
+    hostile = '<script>alert(1)</script><p hx-get="/accounts/logout/" onclick="x()">javascript:alert(1)</p>{{ 7|add:1 }}\u202e'
+    waiting = make_approval(
+        team, reason=hostile, subject=hostile, description=hostile, action=f"send_{hostile[:60]}",
+        args={"order_id": hostile, "amount": hostile * 20, hostile[:40]: [hostile]}, args_schema=None,
+    )  # fmt: skip
+    client = browse(reviewer)
+    for html in (
+        client.get(address(waiting)).content.decode(),
+        client.get("/approvals/").content.decode(),
+        fragments.push_row(str(waiting.pk), 1)[1],
+    ):
+        assert "<script>alert" not in html
+        assert 'hx-get="/accounts/logout/"' not in html
+        assert "<p hx-get" not in html
+        assert 'onclick="x()"' not in html
+        assert 'href="javascript:' not in html
+    assert "\u202e" not in client.get(address(waiting, "card")).content.decode()
+    assert "U+202E" in client.get(address(waiting, "card")).content.decode()
+
+
+def test_it_explains_the_rule_with_the_values_that_it_met(browse, reviewer, team):
+    from approvals.policy.evaluate import Facts
+    from approvals.policy.record import evaluate_action
+
+    make_rule("ask", name="Refunds over 200", conditions=[{"path": "amount", "op": ">", "value": "200"}])
+    make_rule("ask", name="Only abroad", conditions=[{"path": "amount", "op": ">", "value": "900"}])
+    args = {"order_id": "A-1", "amount": "240.00"}
+    evaluation = evaluate_action(Facts(agent="support", team_id=team.pk, action="issue_refund", args=args), "runs", "x")
+    waiting = make_approval(team, args=args, evaluation=evaluation, requirements=evaluation.requirements)
+    card = browse(reviewer).get(address(waiting, "card")).content.decode()
+    assert "Refunds over 200" in card
+    assert "amount is over 200" in card
+    assert "240.00" in card
+    assert "Only abroad" not in card
+
+
+def test_it_tells_why_somebody_may_not_decide(browse, team, approval):
+    operator = make_user(team, role="operator", name="kim")
+    panel = browse(operator).get(address(approval, "panel")).content.decode()
+    assert "Only reviewers of Support decide this." in panel
+    assert "<form" not in panel
+
+
+def test_it_offers_only_what_is_allowed(browse, reviewer, team):
+    client = browse(reviewer)
+    for allowed in (["approve", "reject"], ["respond"], list(ALL)):
+        panel = client.get(address(make_approval(team, allowed=allowed), "panel")).content.decode()
+        assert re.findall(r'name="verdict" value="(\w+)"', panel) == allowed
+
+
+def test_it_gives_a_key_that_decides_to_low_risk_only(browse, reviewer, team):
+    client = browse(reviewer)
+    button = {}
+    for risk in ("low", "medium", "high", "critical"):
+        panel = client.get(address(make_approval(team, risk=risk), "panel")).content.decode()
+        button[risk] = re.search(r'<button class="btn solid wide"([^>]*)>', panel)[1]
+    assert button["low"] == ' data-key="a"'
+    assert button["medium"] == ' data-key="a" data-aim'
+    assert button["high"] == button["critical"] == ""
+
+
+def test_it_signs_what_was_on_the_screen(browse, reviewer, approval):
+    client = browse(reviewer)
+    panel = client.get(address(approval, "panel")).content.decode()
+    seen = re.search(r'name="seen" value="([^"]+)"', panel)[1]
+    view_digest, seconds = read_seen(seen)
+    assert view_digest == digest(client.get(address(approval, "card")).content.decode())
+    assert 0 <= seconds < 60
+    assert read_seen(seen[:-1] + "x") == ("", None)
+    assert read_seen("") == ("", None)
+
+
+def test_it_tells_what_came_of_the_decision(browse, reviewer, team, asker):
+    waiting = make_approval(team, source="tests", source_ref="R-2")
+    decide(waiting, reviewer)
+    asker.told = {
+        "run": {"id": str(waiting.pk), "status": "succeeded", "title": "Ticket 1"},
+        "calls": {
+            str(waiting.pk): {
+                "status": "succeeded", "result": "refunded <240.00>", "error": None, "args": {},
+                "digest": "d", "approved_digest": "d",
+            }
+        },
+    }  # fmt: skip
+    touch(waiting.pk)
+    card = browse(reviewer).get(address(waiting, "card")).content.decode()
+    assert "What ran is what was approved." in card
+    assert "refunded &lt;240.00&gt;" in card
+
+
+def test_it_shows_earlier_decisions_on_the_same_action(browse, reviewer, team):
+    earlier = make_approval(team)
+    decide(earlier, reviewer)
+    card = browse(reviewer).get(address(make_approval(team), "card")).content.decode()
+    assert address(earlier) in card
+    assert (
+        address(earlier)
+        not in browse(reviewer).get(address(make_approval(team, action="cancel_order"), "card")).content.decode()
+    )
+
+
+def test_it_leads_through_the_queue(browse, reviewer, team):
+    first, middle, last = (make_approval(team, risk=risk) for risk in ("critical", "medium", "low"))
+    page = browse(reviewer).get(address(middle)).content.decode()
+    assert "2 of 3" in page
+    assert f'href="{address(first)}" data-key="p"' in page
+    assert f'href="{address(last)}" data-key="n"' in page
