@@ -1,6 +1,7 @@
 """Who sees an approval, and who decides it."""
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
@@ -50,8 +51,8 @@ def has_second_factor(user: User) -> bool:
     return bool(asked_for.exists())
 
 
-def teams_reviewed_by(users: Collection[UUID], teams: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """For which of ``teams`` each of ``users`` reviews as of now; users who no longer review any of them are left out."""
+def teams_reviewed_by(users: Collection[UUID] | QuerySet[Any, Any], teams: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """For which of ``teams`` each of ``users`` (ids, or a query for them) reviews now; who reviews for none is left out."""
     rows = Membership.objects.filter(
         user__in=users, team__in=teams, role=Role.REVIEWER, user__is_active=True, user__kind=User.Kind.PERSON
     ).values_list("user_id", "team_id")

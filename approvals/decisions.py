@@ -225,7 +225,7 @@ def _check_answer(approval: Approval, vote: _Vote) -> None:
 
 def _repeated(approval: Approval, vote: _Vote) -> Outcome | None:
     """The standing outcome, if this very post was counted before."""
-    mine = Review.objects.filter(approval=approval, version=approval.version, reviewer=vote.user).first()
+    mine = _review_of(approval, vote.user)
     if mine is None or not _is_same_post(approval, vote, mine):
         return None
     standing = approval.standing
@@ -304,10 +304,17 @@ def _write_review(approval: Approval, vote: _Vote, verdict: Verdict) -> Review:
     """Store the vote. A reviewer has one for each version; a later one takes the place of the earlier."""
     digest = _answer_digest(approval, vote.answer) if verdict == Verdict.RESPOND else approval.digest
     facts = {"verdict": verdict, "message": vote.message, "digest": digest}
-    review, _made = Review.objects.update_or_create(
-        approval=approval, version=approval.version, reviewer=vote.user, defaults=facts
-    )
-    return review
+    mine = _review_of(approval, vote.user)
+    if mine is None:
+        return Review.objects.create(approval=approval, version=approval.version, reviewer=vote.user, **facts)
+    for name, value in facts.items():
+        setattr(mine, name, value)
+    mine.save(update_fields=list(facts))
+    return mine
+
+
+def _review_of(approval: Approval, user: User) -> Review | None:
+    return Review.objects.filter(approval=approval, version=approval.version, reviewer=user).first()
 
 
 def _count(approval: Approval, vote: _Vote, mine: Review, before: dict[str, Any] | None = None) -> Outcome:
@@ -349,7 +356,7 @@ def _progress(approval: Approval, mine: Review) -> tuple[int, int]:
     """Votes for the current version that agree with ``mine``, of people who review now, and how many are needed."""
     same = [Verdict.APPROVE, Verdict.MODIFY] if _side(mine.verdict) == Verdict.APPROVE else [mine.verdict]
     votes = Review.objects.filter(approval=approval, version=approval.version, verdict__in=same, digest=mine.digest)
-    voters = access.teams_reviewed_by(list(votes.values_list("reviewer", flat=True)), approval.reviewing_teams())
+    voters = access.teams_reviewed_by(votes.values("reviewer"), approval.reviewing_teams())
     return progress(freeze(approval.requirements, approval.team_id), voters)
 
 

@@ -1,10 +1,8 @@
 """The only place that changes an approval. For the verbs of this app (requests, decisions) and nobody else."""
 
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
 from django.utils import timezone
 
 from agentdesk.audit.record import Actor, record
@@ -15,22 +13,24 @@ from approvals.states import OPEN, Status, Verdict, sources_of
 
 
 def move(approval: Approval, target: Status, **changes: Any) -> bool:
-    """Bring ``approval`` to ``target`` if it still is what the caller read: same version, same digest, and a status from
-    which ``target`` may be reached. Pending to pending is a vote or a new version. Must run in the transaction of the audit
-    entry. False: somebody else was first, and nothing was changed."""
+    """Bring ``approval`` to ``target`` if it still is what the caller read, and may go there from its status. Pending to
+    pending is a vote or a new version. The caller has locked the row and writes the audit entry in the same transaction.
+    False: somebody else was first, and nothing was changed."""
     allowed = [Status.PENDING] if target == Status.PENDING == approval.status else sources_of(target)
+    read = Approval.objects.filter(
+        pk=approval.pk,
+        status__in=allowed,
+        version=approval.version,
+        digest=approval.digest,
+        revision=approval.revision,
+    )
     changes["closed_at"] = None if target in OPEN else timezone.now()
     changes["status"] = target
-    return _update(approval, allowed, **changes)
-
-
-def _update(approval: Approval, allowed: Collection[Status], **changes: Any) -> bool:
-    current = Approval.objects.filter(pk=approval.pk, status__in=allowed, version=approval.version, digest=approval.digest)
-    if not current.update(revision=F("revision") + 1, **changes):
+    changes["revision"] = approval.revision + 1
+    if not read.update(**changes):
         return False
     for name, value in changes.items():
         setattr(approval, name, value)
-    approval.revision = Approval.objects.values_list("revision", flat=True).get(pk=approval.pk)
     show(approval)
     return True
 
