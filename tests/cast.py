@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 
 from agentdesk.audit.record import Actor
@@ -86,10 +85,10 @@ class Api:
     def of(cls, user: User) -> "Api":
         return cls(create_token(user, "tests", actor=Actor.of(user))[1])
 
-    def get(self, path: str, **query: Any) -> HttpResponse:
+    def get(self, path: str, **query: Any) -> Any:
         return self.client.get(f"/api/v1/{path}", query, headers=self._headers())
 
-    def post(self, path: str, body: Any = None) -> HttpResponse:
+    def post(self, path: str, body: Any = None) -> Any:
         text = body if isinstance(body, str | bytes) else json.dumps(body)
         return self.client.post(f"/api/v1/{path}", text, content_type="application/json", headers=self._headers())
 

@@ -1,0 +1,110 @@
+"""``manage.py runs``: start, follow and steer runs from a shell, beside a desk that runs."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from agentdesk.management.verbs import Refused, VerbCommand, actor, add_as, add_limit, json_of, person
+from agentdesk.people.models import User
+from runs import lifecycle
+from runs.api import RunDetail, RunOut, approval_ids, detail
+from runs.models import Run
+from runs.states import ENDED, RunStatus
+
+WAIT_SECONDS = 300.0
+POLL_SECONDS = 0.2
+COLUMNS = ("id", "agent", "status", "title", "requested_by", "created_at")
+
+
+class Command(VerbCommand):
+    help = "Start, list, show, cancel and continue runs."
+
+    def add_verbs(self) -> None:
+        start = self.verb("start", self.start, "Start a run.")
+        start.add_argument("agent", metavar="AGENT", help="Slug of the agent.")
+        start.add_argument("--input", required=True, metavar="JSON|@FILE", help="What the graph gets; @- reads standard input.")
+        start.add_argument("--dry-run", action="store_true", help="No tool runs: each says what it would do.")
+        start.add_argument("--wait", action="store_true", help="Return when the run waits for people or has ended.")
+        start.add_argument("--timeout", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="Wait no longer than this.")
+        add_as(start)
+        listed = self.verb("list", self.list, "List runs, newest first.")
+        listed.add_argument("--status", choices=RunStatus.values)
+        listed.add_argument("--agent", metavar="AGENT")
+        add_limit(listed)
+        add_as(listed)
+        for name, run, help in (
+            ("show", self.show_run, "Show a run with its tool calls."),
+            ("cancel", self.cancel, "Cancel a run."),
+            ("continue", self.go_on, "Continue a run that failed or stopped."),
+        ):
+            parser = self.verb(name, run, help)
+            parser.add_argument("id", metavar="ID")
+            add_as(parser)
+
+    def start(self, *, agent: str, input: str, dry_run: bool, wait: bool, timeout: float, **options: Any) -> None:
+        value = json_of(input, "--input")
+        run = lifecycle.start(agent, value, actor=actor(options["username"]), dry_run=dry_run)
+        if wait:
+            run = self._waited(run, timeout)
+        self._show(run, options)
+        if run.status in ENDED - {RunStatus.SUCCEEDED}:
+            raise Refused(f"The run {run.status}{f': {run.stop_reason}' if run.stop_reason else ''}.")
+
+    def list(self, *, status: str | None, agent: str | None, limit: int, **options: Any) -> None:
+        runs = _visible(options["username"]).defer("traceback").order_by("-pk")
+        if status:
+            runs = runs.filter(status=status)
+        if agent:
+            runs = runs.filter(agent__slug=agent)
+        rows = list(runs[:limit])
+        approvals = approval_ids(rows)
+        facts = [RunOut.of(run, approvals[run.id]).model_dump() for run in rows]
+        self.show_list(facts, COLUMNS, as_json=options["json"])
+
+    def show_run(self, *, id: str, **options: Any) -> None:
+        self._show(_run(id, options["username"]), options)
+
+    def cancel(self, *, id: str, **options: Any) -> None:
+        lifecycle.cancel(_run(id, options["username"]).pk, actor=actor(options["username"]))
+        self._show(_run(id, options["username"]), options)
+
+    def go_on(self, *, id: str, **options: Any) -> None:
+        lifecycle.continue_(_run(id, options["username"]).pk, actor=actor(options["username"]))
+        self._show(_run(id, options["username"]), options)
+
+    def _waited(self, run: Run, timeout: float) -> Run:
+        """The run once it waits for people or has ended. Raises Refused after ``timeout`` seconds: it goes on without us."""
+        until = time.monotonic() + timeout
+        while run.status not in ENDED | {RunStatus.WAITING}:
+            if time.monotonic() > until:
+                raise Refused(f"Run {run.pk} is still {run.status} after {timeout:g} s. It goes on.")
+            time.sleep(POLL_SECONDS)
+            run.refresh_from_db()
+        return run
+
+    def _show(self, run: Run, options: dict[str, Any]) -> None:
+        whole: RunDetail = detail(run, _reader(options["username"]))
+        self.show(whole.model_dump(), as_json=options["json"])
+
+
+def _reader(username: str | None) -> User | None:
+    return None if username is None else person(username)
+
+
+def _visible(username: str | None) -> "QuerySet[Run]":
+    """What the user of ``--as`` may see; all runs for whoever has a shell here."""
+    reader = _reader(username)
+    runs = Run.objects.all() if reader is None else Run.objects.visible_to(reader)
+    return runs.select_related("agent", "team")
+
+
+def _run(text: str, username: str | None) -> Run:
+    try:
+        run = _visible(username).filter(pk=UUID(text)).first()
+    except ValueError:
+        run = None
+    if run is None:
+        raise Refused(f"There is no run {text!r}.")
+    return run

@@ -1,0 +1,144 @@
+"""Starting, reading and cancelling runs over the API."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from agentdesk.audit.models import AuditEntry
+from agentdesk.ids import new_id
+from runs.lifecycle import SOURCE
+from runs.models import Run, Step, ToolCall
+from tests.cast import Api, Cast, make_agent, make_approval
+
+START = {"agent": "support", "input": {"messages": [{"role": "user", "content": "Subject: Lost parcel"}]}}
+
+
+def start(cast: Cast) -> str:
+    return str(Api.of(cast.operator).post("runs", START).json()["id"])
+
+
+@pytest.mark.parametrize("who", ["operator", "reviewer", "program"])
+def test_it_starts_a_run(cast: Cast, who: str):
+    user = getattr(cast, who)
+    response = Api.of(user).post("runs", START)
+    run = response.json()
+    assert response.status_code == 201
+    assert (run["agent"], run["status"], run["input"], run["approvals"]) == ("support", "queued", START["input"], [])
+    assert (run["title"], run["requested_by"], run["dry_run"]) == ("Lost parcel", user.label, False)
+    entry = AuditEntry.objects.get(action="run.started")
+    assert (entry.actor_id, entry.via, str(entry.run_id)) == (user.pk, "api", run["id"])
+
+
+def test_it_starts_a_dry_run(cast: Cast):
+    assert Api.of(cast.operator).post("runs", START | {"dry_run": True}).json()["dry_run"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"agent": "nobody"}, 404, "unknown_agent"),
+        ({"agent": "off"}, 409, "agent_unavailable"),
+        ({"agent": "broken"}, 409, "agent_unavailable"),
+        ({"input": None}, 422, "invalid_input"),
+        ({"input": {"a": "x" * 300_000}}, 413, "input_too_large"),
+        ({"input": "a\0b"}, 201, None),
+        ({"input": 2**70}, 201, None),
+    ],
+)
+def test_it_says_why_a_run_does_not_start(cast: Cast, change: dict[str, Any], status: int, code: str | None):
+    make_agent("off", cast.support, enabled=False)
+    make_agent("broken", cast.support, load_error="Traceback\nImportError: no module named nothing")
+    response = Api.of(cast.operator).post("runs", START | change)
+    assert response.status_code == status
+    assert (response.json()["error"] or {}).get("code") == code
+    assert Run.objects.count() == (status == 201)
+
+
+def test_another_team_finds_nothing_and_starts_nothing(cast: Cast):
+    run = start(cast)
+    api = Api.of(cast.stranger)
+    assert api.get("runs").json()["items"] == []
+    assert api.get(f"runs/{run}").status_code == api.get(f"runs/{run}/steps").status_code == 404
+    assert api.post(f"runs/{run}/cancel").status_code == 404
+    assert api.post("runs", START).json()["error"]["code"] == "unknown_agent"
+    assert Run.objects.get().cancel_requested_at is None
+
+
+def test_it_shows_the_approvals_and_tool_calls_of_a_run(cast: Cast):
+    run = start(cast)
+    approval = make_approval(cast.support, source=SOURCE, source_ref=run)
+    ToolCall.objects.create(
+        run_id=run, message_id="m", call_id="c", tool="issue_refund", digest=approval.digest, verdict="ask", approval=approval,
+        asked_args={"amount": {"$": "decimal", "v": "80.00"}}, executed_args={"amount": 50},
+    )  # fmt: skip
+    shown = Api.of(cast.reviewer).get(f"runs/{run}").json()
+    assert shown["approvals"] == [str(approval.pk)]
+    call = shown["calls"][0]
+    assert (call["tool"], call["asked_args"], call["executed_args"]) == ("issue_refund", {"amount": "80.00"}, {"amount": 50})
+    assert call["approval"] == str(approval.pk)
+    listed = Api.of(cast.reviewer).get("runs").json()["items"][0]
+    assert listed["approvals"] == [str(approval.pk)]
+
+
+def test_only_operators_read_tracebacks(cast: Cast):
+    run = start(cast)
+    Run.objects.update(status="failed", traceback="Traceback: secret", error={"kind": "KeyError", "message": "no such key"})
+    for who, seen in (("operator", "Traceback: secret"), ("admin", "Traceback: secret"), ("reviewer", None)):
+        shown = Api.of(getattr(cast, who)).get(f"runs/{run}").json()
+        assert (shown["traceback"], shown["error"]["message"]) == (seen, "no such key"), who
+    assert "secret" not in Api.of(cast.operator).get("runs").content.decode()
+
+
+def test_it_lists_steps_in_order(cast: Cast):
+    run = start(cast)
+    for number in range(5):
+        Step.objects.create(
+            run_id=run, key=new_id(), attempt=1, kind="node", name=f"n{number}", status="done", started_at=timezone.now()
+        )
+    api = Api.of(cast.reviewer)
+    first = api.get(f"runs/{run}/steps", limit=3).json()
+    second = api.get(f"runs/{run}/steps", limit=3, cursor=first["next"]).json()
+    assert [step["name"] for step in first["items"] + second["items"]] == ["n0", "n1", "n2", "n3", "n4"]
+    assert second["next"] is None
+
+
+def test_it_filters_runs(cast: Cast):
+    make_agent("other", cast.support)
+    start(cast)
+    other = Api.of(cast.operator).post("runs", START | {"agent": "other"}).json()["id"]
+    api = Api.of(cast.operator)
+    assert [run["id"] for run in api.get("runs", agent="other", status="queued").json()["items"]] == [other]
+    assert api.get("runs", status="failed").json()["items"] == []
+
+
+def test_it_asks_the_database_as_often_for_many_runs_as_for_one(cast: Cast):
+    start(cast)
+    api = Api.of(cast.operator)
+    api.get("runs")
+    with CaptureQueriesContext(connection) as one:
+        api.get("runs")
+    for _number in range(5):
+        run = start(cast)
+        make_approval(cast.support, source=SOURCE, source_ref=run)
+    with CaptureQueriesContext(connection) as many:
+        assert len(api.get("runs").json()["items"]) == 6
+    assert len(many) == len(one) <= 4
+
+
+def test_it_cancels(cast: Cast):
+    run = start(cast)
+    shown = Api.of(cast.operator).post(f"runs/{run}/cancel")
+    assert (shown.status_code, shown.json()["cancel_requested_at"] is not None) == (200, True)
+    assert AuditEntry.objects.get(action="run.cancel_requested").actor_id == cast.operator.pk
+
+
+def test_it_does_not_cancel_for_reviewers_nor_what_has_ended(cast: Cast):
+    run = start(cast)
+    assert Api.of(cast.reviewer).post(f"runs/{run}/cancel").status_code == 403
+    assert Run.objects.get().cancel_requested_at is None
+    Run.objects.update(status="succeeded")
+    response = Api.of(cast.operator).post(f"runs/{run}/cancel")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "not_live")
