@@ -1,0 +1,207 @@
+"""Rules: what agents may do, what people are asked about, what nobody may do."""
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agentdesk.admin_site import TeamScoped, administered
+from agentdesk.audit.record import Actor, record
+from agentdesk.people.models import Team, User
+from approvals.admin.conditions import ConditionsField
+from approvals.models import Rule, Tool
+from approvals.models.tools import Effect
+from approvals.policy.versions import publish, snapshot
+
+
+class Suggesting(forms.TextInput):
+    """A text input that offers known values and takes others too, such as patterns."""
+
+    known: "list[str]" = []
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
+        list_id = f"{name}-known"
+        whole = super().render(name, value, {**(attrs or {}), "list": list_id}, renderer)
+        return whole + render_to_string("admin/approvals/_known.html", {"id": list_id, "known": self.known})
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    request: HttpRequest
+
+    agent = forms.CharField(
+        label=_("Agent"),
+        max_length=64,
+        initial="*",
+        widget=Suggesting,
+        help_text=_("Its slug, a pattern such as support-*, or * for every agent."),
+    )
+    action = forms.CharField(
+        label=_("Tool"),
+        max_length=200,
+        initial="*",
+        widget=Suggesting,
+        help_text=_("Its name, a pattern, interrupt:NODE for an agent's own question, or * for everything."),
+    )
+    conditions = ConditionsField(
+        label=_("Conditions"),
+        required=False,
+        help_text=_("All must hold. Several values of “is one of” are separated by commas. None: the rule always applies."),
+    )
+    effects = forms.MultipleChoiceField(
+        label=_("Effects"),
+        required=False,
+        choices=Effect.choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Only tools with one of these effects. None: any."),
+    )
+    hours = forms.FloatField(
+        label=_("Expires after (hours)"),
+        required=False,
+        min_value=0.01,
+        max_value=24 * 365,
+        help_text=_("When nobody has decided by then, it is refused. Empty: the desk's default."),
+    )
+    why = forms.CharField(
+        label=_("Reason for this change"), required=False, max_length=300, help_text=_("Kept with the policy version.")
+    )
+
+    class Meta:
+        model = Rule
+        fields = [
+            "name", "team", "agent", "action", "effects", "conditions", "verdict", "mode", "reviewer_teams", "count",
+            "self_approval", "second_factor", "priority", "note",
+        ]  # fmt: skip
+        widgets = {"verdict": forms.RadioSelect, "reviewer_teams": forms.CheckboxSelectMultiple}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        is_known = Rule.objects.filter(pk=self.instance.pk).exists()
+        self.before = snapshot(self.instance) if is_known else None
+        if self.instance.expires_after:
+            self.initial["hours"] = self.instance.expires_after / timedelta(hours=1)
+        if "team" in self.fields:  # nothing to choose where the rule is only read
+            self._suggest()
+            self._offer_teams()
+
+    def _suggest(self) -> None:
+        tools = tools_of(self.request)
+        self.fields["agent"].widget.known = sorted({tool.agent for tool in tools})
+        self.fields["action"].widget.known = sorted({tool.name for tool in tools})
+        paths = {name for tool in tools for name in tool.schema.get("properties", {})}
+        self.fields["conditions"].widget.paths = sorted(paths)
+
+    def _offer_teams(self) -> None:
+        """A team's admin writes rules for their teams; only a superuser for the whole desk."""
+        teams = administered(self.request)
+        if teams is None:
+            return
+        own: Any = self.fields["team"]
+        own.queryset = Team.objects.filter(pk__in=teams)
+        own.required, own.empty_label = True, None if len(teams) == 1 else own.empty_label
+        chosen = self.before["reviewer_teams"] if self.before else []
+        reviewers: Any = self.fields["reviewer_teams"]
+        reviewers.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk__in=chosen))
+
+    def save(self, commit: bool = True) -> Rule:
+        hours = self.cleaned_data["hours"]
+        self.instance.expires_after = None if hours is None else timedelta(hours=hours)
+        rule: Rule = super().save(commit)
+        return rule
+
+
+@admin.register(Rule)
+class RuleAdmin(TeamScoped):
+    form = RuleForm
+    list_display = ["name", "agent", "action", "verdict", "mode", "team", "priority"]
+    list_filter = ["verdict", "mode"]
+    list_select_related = ["team"]
+    search_fields = ["name", "agent", "action"]
+    fieldsets = [
+        (None, {"fields": ["name", "team", "agent", "action", "conditions", "verdict"]}),
+        (
+            _("When people are asked"),
+            {"fields": ["reviewer_teams", "count", "hours", "self_approval", "second_factor"]},
+        ),
+        (_("More"), {"fields": ["mode", "effects", "priority", "note", "why"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        """Their teams' rules, and those of the whole desk to read."""
+        teams = administered(request)
+        rules = Rule.objects.all()
+        return rules if teams is None else rules.filter(Q(team__in=teams) | Q(team=None))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or (obj.team_id is None and self.has_module_permission(request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Where the rule is only read, the model's own fields take the place of the form's."""
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        read = {"hours": ["expires_after"], "why": []}
+        return [
+            (title, {"fields": [shown for name in options["fields"] for shown in read.get(str(name), [name])]})
+            for title, options in self.fieldsets
+        ]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return type("RuleForm", (super().get_form(request, obj, change, **kwargs),), {"request": request})
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The last step of saving: only now the rule has its reviewers."""
+        super().save_related(request, form, formsets, change)
+        rule = Rule.objects.get(pk=form.instance.pk)
+        _put_in_force(request, rule, form.before, snapshot(rule), form.cleaned_data["why"])
+        _warn_of_no_match(request, rule)
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Rule) -> None:
+        before, pk = snapshot(obj), obj.pk
+        super().delete_model(request, obj)
+        obj.pk = pk
+        _put_in_force(request, obj, before, None, "")
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> None:
+        for rule in queryset:
+            self.delete_model(request, rule)
+
+
+def tools_of(request: HttpRequest) -> "list[Tool]":
+    """The tools of the teams that the user administers."""
+    teams = administered(request)
+    tools = Tool.objects.only("agent", "name", "schema")
+    return list(tools if teams is None else tools.filter(team__in=teams))
+
+
+def _put_in_force(
+    request: HttpRequest, rule: Rule, before: dict[str, Any] | None, after: dict[str, Any] | None, why: str
+) -> None:
+    """Publish the rules as they are now and write down who changed what."""
+    if before == after:
+        return
+    verb = "created" if before is None else "deleted" if after is None else "changed"
+    author = request.user if isinstance(request.user, User) else None
+    version = publish(author, why or f"{verb}: {rule.name}")
+    record(
+        f"rule.{verb}", actor=Actor.from_request(request, "admin"), object_type="rule", object_id=rule.pk,
+        object_label=rule.name, team_id=rule.team_id, before=before, after=after, policy_version=version.pk,
+    )  # fmt: skip
+
+
+def _warn_of_no_match(request: HttpRequest, rule: Rule) -> None:
+    """A misspelt tool in a rule that denies would let everything through unseen."""
+    tools = tools_of(request)
+    if rule.action.startswith("interrupt:") or not tools:
+        return
+    if not any(fnmatchcase(tool.agent, rule.agent) and fnmatchcase(tool.name, rule.action) for tool in tools):
+        text = gettext("No known tool is called “%(action)s” at an agent “%(agent)s”: this rule matches nothing yet.")
+        messages.warning(request, text % {"action": rule.action, "agent": rule.agent})
