@@ -57,7 +57,8 @@ def _run_locked(environ: Mapping[str, str], places: Places, port: int) -> None:
             environ, places=places, secrets=secrets, port=port, database=database, owner=owner, broker=broker
         )
         write_env_file(places.env_file, environment)
-        for command in (["migrate", "--verbosity", "0"], ["seed"], ["agents", "sync"]):
+        agents = ["seed"] if environment["AGENTDESK_DEMO"] == "1" else ["agents", "sync"]  # the seed loads the agents too
+        for command in (["migrate", "--verbosity", "0"], agents):
             if not supervisor.stopping:
                 _manage(command, environment, supervisor)
         supervisor.children += _processes(environment, places, port)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
+from django.db import connections
 
 from runs.engine.checkpoints import Pool, open_pool
 from runs.engine.locks import Presence
@@ -24,7 +25,11 @@ class Process:
         self.pool: Pool = self.run(self._open())
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work`` on the loop while the calling thread waits."""
+        """Do ``work`` on the loop while the calling thread waits. Its database connection goes back to the pool meanwhile:
+        waiting threads that held all of them would starve the very work they wait for."""
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:
+                connection.close()
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def close(self) -> None:
