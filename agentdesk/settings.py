@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",  # allauth's pages of passkeys use it
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "allauth",

@@ -1,0 +1,66 @@
+"""The system checks refuse an insecure production configuration."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from agentdesk import checks
+
+SECURE = {
+    "AGENTDESK_URL": "https://desk.example.com",
+    "LOOPBACK": False,
+    "SECURE": True,
+    "DEBUG": False,
+    "DEMO": False,
+    "EMBEDDED": False,
+    "ALLOWED_HOSTS": ["desk.example.com"],
+    "SECRET_KEY": "k3v9x7q1m5z8w2r6t0y4u1i3o5p7a9s2d4f6g8h0",
+    "DATABASES": {"default": {"USER": "app"}, "owner": {"USER": "owner"}},
+    "REDIS_URL": "rediss://:secret@redis.example.com/0",
+    "BROKER_URL": "amqps://desk:secret@rabbit.example.com/desk",
+}
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """The ids of what is found in a secure configuration with some changes."""
+
+    def check(**changes):
+        monkeypatch.setattr(checks, "settings", SimpleNamespace(**{**SECURE, **changes}))
+        return [message.id.removeprefix("agentdesk.") for message in checks.check_configuration(None)]
+
+    return check
+
+
+def test_it_has_nothing_to_say_to_a_sound_configuration(found):
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"DEBUG": True}, ["E010"]),
+        ({"SECURE": False}, ["E011"]),
+        ({"SECRET_KEY": "short"}, ["E012"]),
+        ({"SECRET_KEY": "x" * 60}, ["E012"]),
+        ({"DEMO": True}, ["E003", "E013"]),
+        ({"EMBEDDED": True}, ["W010"]),
+        ({"ALLOWED_HOSTS": ["desk.example.com", "*"]}, ["E001"]),
+        ({"AGENTDESK_URL": "desk.example.com"}, ["E002"]),
+        ({"DATABASES": {"default": {"USER": "one"}, "owner": {"USER": "one"}}}, ["W011"]),
+        ({"REDIS_URL": "rediss://redis.example.com/0"}, ["E014"]),
+        ({"REDIS_URL": "redis://:secret@redis.example.com/0"}, ["W012"]),
+        ({"REDIS_URL": "redis://127.0.0.1:6379/0"}, []),
+        ({"BROKER_URL": "amqp://rabbit.example.com/"}, ["E014", "W012"]),
+    ],
+)
+def test_it_names_what_is_insecure(found, changes, expected):
+    assert found(**changes) == expected
+
+
+def test_it_leaves_a_desk_on_loopback_alone(found):
+    assert found(LOOPBACK=True, SECURE=False, SECRET_KEY="x", DEBUG=True, EMBEDDED=True, DEMO=True) == []
+
+
+def test_it_makes_no_demo_users_in_somebodys_database(found):
+    assert found(LOOPBACK=True, DEMO=True) == ["E003"]
