@@ -14,6 +14,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode, encode
@@ -31,7 +32,7 @@ class ArgumentField(forms.Field):
         self.choices = _choices(slot) if slot.control in (Control.CHOICE, Control.CHOICES, Control.BOOLEAN) else []
         super().__init__(
             label=slot.label,
-            help_text=slot.help,
+            help_text=escape(slot.help),  # agents write it, and forms render it as HTML
             required=slot.is_required,
             initial=self.shown(),
             widget=_widget(slot, [(key, label) for key, label, _value in self.choices]),
@@ -63,7 +64,8 @@ class ArgumentField(forms.Field):
         if not self.has_changed(self.initial, value):
             return UNCHANGED
         if self.slot.control == Control.CHOICES:
-            return [self._value_of(key) for key, _label, _value in self.choices if key in value]
+            chosen = {key: self._value_of(key) for key in value}
+            return [item for key, _label, item in self.choices if key in chosen]
         text = str(value).replace("\r\n", "\n")
         if not (text if self.slot.control in (Control.TEXT, Control.LONG) else text.strip()):
             return self._emptied()

@@ -70,9 +70,12 @@ def slots_of(schema: Any, value: Any) -> list[Slot]:
         found = list(_properties(plain, root, value, ()))
         if len(found) <= MOST_SLOTS:
             return _named(found)
-    elif control := _control(plain, value):
-        return [_slot((), plain, control, _("Value"), is_required=True, is_nullable=is_nullable, original=value)]
-    return [_slot((), root, Control.JSON, _("JSON"), is_required=True, is_nullable=False, original=value)]
+    else:
+        original = ABSENT if value is None else value
+        control = _control(plain, original)
+        if control:
+            return [_whole("value", plain, control, _("Value"), original, is_nullable=is_nullable)]
+    return [_whole("json", root, Control.JSON, _("JSON"), value)]
 
 
 def _properties(schema: Schema, root: Schema, value: Any, path: tuple[str, ...]) -> Iterator[Slot]:
@@ -91,6 +94,12 @@ def _properties(schema: Schema, root: Schema, value: Any, path: tuple[str, ...])
             here, plain, control, _label(here, outer, plain),
             is_required=isinstance(required, list) and key in required, is_nullable=is_nullable, original=original,
         )  # fmt: skip
+
+
+def _whole(name: str, schema: Schema, control: Control, label: str, original: Any, *, is_nullable: bool = False) -> Slot:
+    """The one field that holds the whole value."""
+    facts = {"is_required": True, "is_nullable": is_nullable, "original": original}
+    return _renamed(_slot((), schema, control, label, **facts), name)
 
 
 def _slot(path: tuple[str, ...], schema: Schema, control: Control, label: str, **facts: Any) -> Slot:

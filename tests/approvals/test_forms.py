@@ -1,0 +1,444 @@
+"""Forms made of JSON Schemas: what nobody touches comes back as it was; what is typed gets its type or an error."""
+
+import json
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentdesk.digests import digest
+from approvals.web.forms import form_for
+from approvals.web.schemas import Control
+
+PYDANTIC_MONEY = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"}]}
+SCHEMA: dict[str, Any] = {
+    "$defs": {
+        "Currency": {"enum": ["EUR", "USD"], "type": "string", "title": "Currency"},
+        "Address": {
+            "type": "object",
+            "properties": {"street": {"type": "string"}, "zip": {"type": "string", "minLength": 4}},
+            "required": ["street"],
+        },
+    },
+    "type": "object",
+    "properties": {
+        "order_id": {"type": "string", "title": "Order", "description": "Its number."},
+        "amount": PYDANTIC_MONEY,
+        "currency": {"$ref": "#/$defs/Currency"},
+        "count": {"type": "integer", "minimum": 1},
+        "rate": {"type": "number"},
+        "notify": {"type": "boolean", "default": True},
+        "note": {"anyOf": [{"type": "string", "maxLength": 500}, {"type": "null"}], "default": None},
+        "due": {"type": "string", "format": "date"},
+        "at": {"type": "string", "format": "date-time"},
+        "mail": {"type": "string", "format": "email"},
+        "link": {"type": "string", "format": "uri"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "sizes": {"type": "array", "items": {"type": "integer"}},
+        "colours": {"type": "array", "items": {"enum": ["red", "blue"]}, "uniqueItems": True},
+        "address": {"$ref": "#/$defs/Address"},
+        "anything": {},
+        "kind": {"const": "refund"},
+    },
+    "required": ["order_id", "amount"],
+}
+ARGS: dict[str, Any] = {
+    "order_id": "A-1",
+    "amount": "240.00",
+    "currency": "EUR",
+    "count": 2,
+    "rate": 0.5,
+    "notify": False,
+    "note": "line one\nline two",
+    "due": "2026-11-22",
+    "at": "2026-11-22T10:00:00Z",
+    "mail": "me@example.com",
+    "link": "https://example.com/",
+    "tags": ["a", "b"],
+    "sizes": [1, 2],
+    "colours": ["blue"],
+    "address": {"street": "Main Street", "zip": "1234"},
+    "anything": {"deep": [{"er": None}]},
+    "kind": "refund",
+}
+
+
+class Browser(HTMLParser):
+    """Reads a rendered form as a browser does, and posts it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pairs: list[tuple[str, str]] = []
+        self.tags: list[str] = []
+        self.name, self.text, self.select, self.first = "", None, "", ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given_attrs = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        if tag == "input" and (given_attrs.get("type") not in ("checkbox", "radio") or "checked" in given_attrs):
+            self.pairs.append((given_attrs["name"], given_attrs.get("value", "").replace("\n", "").replace("\r", "")))
+        elif tag == "textarea":
+            self.name, self.text = given_attrs["name"], ""
+        elif tag == "select":
+            self.select, self.first, self.chosen = given_attrs["name"], None, None
+        elif tag == "option":
+            self.first = given_attrs["value"] if self.first is None else self.first
+            if "selected" in given_attrs:
+                self.chosen = given_attrs["value"]
+
+    def handle_data(self, data: str) -> None:
+        if self.text is not None:
+            self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea" and self.text is not None:
+            text = self.text.replace("\r\n", "\n").removeprefix("\n")
+            self.pairs.append((self.name, text.replace("\r", "\n").replace("\n", "\r\n")))
+            self.text = None
+        elif tag == "select":
+            self.pairs.append((self.select, self.chosen if self.chosen is not None else self.first))
+
+    def post(self, **changes: str) -> QueryDict:
+        data = QueryDict(mutable=True)
+        for name, value in self.pairs:
+            if name.removeprefix("args-") not in changes:
+                data.appendlist(name, value)
+        for name, value in changes.items():
+            data.appendlist(f"args-{name}", value)
+        return data
+
+
+def submit(schema: Any, args: Any, **changes: str) -> Any:
+    """The form after a person changed these fields in a browser."""
+    form = form_for(schema, args, Browser(str(form_for(schema, args))).post(**changes))
+    form.is_valid()
+    return form
+
+
+def changed(schema: Any, args: Any, **changes: str) -> Any:
+    form = submit(schema, args, **changes)
+    assert form.errors == {}
+    return form.cleaned_args()
+
+
+def test_it_gives_every_kind_of_value_a_control():
+    controls = {name: slot.control for name, slot in form_for(SCHEMA, ARGS).slots.items()}
+    assert controls == {
+        "order_id": Control.TEXT,
+        "amount": Control.DECIMAL,
+        "currency": Control.CHOICE,
+        "count": Control.INTEGER,
+        "rate": Control.NUMBER,
+        "notify": Control.BOOLEAN,
+        "note": Control.LONG,
+        "due": Control.DATE,
+        "at": Control.DATETIME,
+        "mail": Control.EMAIL,
+        "link": Control.URI,
+        "tags": Control.LIST,
+        "sizes": Control.LIST,
+        "colours": Control.CHOICES,
+        "address.street": Control.TEXT,
+        "address.zip": Control.TEXT,
+        "anything": Control.JSON,
+        "kind": Control.CHOICE,
+    }
+
+
+def test_it_gives_back_what_nobody_touched():
+    form = submit(SCHEMA, ARGS)
+    assert form.changed_data == []
+    assert form.changes() == []
+    assert repr(form.cleaned_args()) == repr(ARGS)
+
+
+def test_it_takes_names_and_words_from_the_schema():
+    form = form_for(SCHEMA, ARGS)
+    assert form["order_id"].label == "Order"
+    assert form["order_id"].help_text == "Its number."
+    assert form["address.street"].label == "Address · Street"
+    assert form["order_id"].html_name == "args-order_id"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "path", "value"),
+    [
+        ("order_id", " A-2 ", "order_id", " A-2 "),
+        ("amount", "199", "amount", "199.00"),
+        ("amount", " 199.5 ", "amount", "199.50"),
+        ("amount", "199.999", "amount", "199.999"),
+        ("currency", "USD", "currency", "USD"),
+        ("count", " 12 ", "count", 12),
+        ("rate", "0.25", "rate", 0.25),
+        ("rate", "3", "rate", 3),
+        ("notify", "true", "notify", True),
+        ("note", "one\r\ntwo", "note", "one\ntwo"),
+        ("note", "", "note", None),
+        ("due", "2026-12-01", "due", "2026-12-01"),
+        ("at", "2026-12-01T10:00:00+01:00", "at", "2026-12-01T10:00:00+01:00"),
+        ("mail", "you@example.com", "mail", "you@example.com"),
+        ("link", "mailto:you@example.com", "link", "mailto:you@example.com"),
+        ("tags", "b\r\n\r\n c ", "tags", ["b", "c"]),
+        ("sizes", "3\r\n4", "sizes", [3, 4]),
+        ("colours", "red", "colours", ["red"]),
+        ("anything", '{"a": [1.5, null]}', "anything", {"a": [1.5, None]}),
+        ("order_id", "", "order_id", ""),
+    ],
+)
+def test_it_types_what_was_typed(name, typed, path, value):
+    args = changed(SCHEMA, ARGS, **{name: typed})
+    assert repr(args[path]) == repr(value)
+    assert {key: item for key, item in args.items() if key != path} == {key: item for key, item in ARGS.items() if key != path}
+
+
+def test_it_changes_one_part_of_an_object():
+    args = changed(SCHEMA, ARGS, **{"address.street": "Side Street"})
+    assert args["address"] == {"street": "Side Street", "zip": "1234"}
+    assert ARGS["address"]["street"] == "Main Street"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("amount", "1,000.00"),
+        ("amount", "12,50"),
+        ("amount", "ten"),
+        ("amount", "NaN"),
+        ("amount", ""),
+        ("currency", "GBP"),
+        ("count", "1.5"),
+        ("count", "0"),
+        ("count", "9" * 5000),
+        ("rate", "1e9999"),
+        ("notify", "maybe"),
+        ("note", "x" * 501),
+        ("due", "tomorrow"),
+        ("due", "2026-02-30"),
+        ("at", "noon"),
+        ("mail", "nobody"),
+        ("link", "no address"),
+        ("sizes", "1\ntwo"),
+        ("colours", "green"),
+        ("anything", "{"),
+        ("anything", "NaN"),
+        ("anything", '{"a": 1, "a": 2}'),
+        ("anything", '{"$": "nonsense"}'),
+        ("anything", '{"$": "map", "v": [[1]]}'),
+        ("anything", "[" * 100_000),
+        ("address.zip", "12"),
+        ("kind", "payment"),
+    ],
+)
+def test_it_says_at_the_field_what_is_wrong(name, typed):
+    form = submit(SCHEMA, ARGS, **{name: typed})
+    assert list(form.errors) == [name]
+    assert len(form.errors[name]) == 1
+
+
+def test_it_ignores_fields_that_were_not_posted():
+    form = form_for(SCHEMA, ARGS, {"args-count": "5"})
+    assert form.is_valid()
+    assert form.cleaned_args() == {**ARGS, "count": 5}
+
+
+def test_it_leaves_out_what_was_not_given_and_not_filled():
+    args = {"order_id": "A-1", "amount": 5}
+    assert changed(SCHEMA, args) == args
+    assert changed(SCHEMA, args, count="3") == {**args, "count": 3}
+    assert changed(SCHEMA, args, **{"address.street": "X"}) == {**args, "address": {"street": "X"}}
+    assert submit(SCHEMA, args, **{"address.zip": "1234"}).errors == {"address.street": ["This is required."]}
+
+
+def test_it_takes_an_optional_value_away():
+    assert "count" not in changed(SCHEMA, ARGS, count="")
+    assert "notify" not in changed(SCHEMA, ARGS, notify="")
+
+
+def test_it_keeps_money_of_the_type_it_had():
+    assert repr(changed(SCHEMA, {**ARGS, "amount": 240.0}, amount="199.5")["amount"]) == "199.5"
+    assert repr(changed(SCHEMA, {**ARGS, "amount": 240}, amount="199")["amount"]) == "199"
+    assert repr(changed({"properties": {"a": {"type": "number"}}}, {"a": Decimal("1.00")}, a="2.50")["a"]) == repr(
+        Decimal("2.50")
+    )
+
+
+def test_it_does_not_stumble_over_binary_fractions():
+    schema = {"type": "object", "properties": {"amount": {"type": "number", "multipleOf": 0.01}}}
+    assert changed(schema, {"amount": 1.0}, amount="199.99") == {"amount": 199.99}
+    assert "amount" in submit(schema, {"amount": 1.0}, amount="199.999").errors
+
+
+def test_it_accepts_the_unchanged_value_that_the_schema_would_refuse_only_untouched():
+    args = {**ARGS, "count": 0}
+    assert submit(SCHEMA, args).is_valid()
+    assert "count" in submit(SCHEMA, args, rate="2").errors
+
+
+def test_it_shows_a_value_outside_the_choices():
+    args = {**ARGS, "currency": "CHF"}
+    assert changed({**SCHEMA, "properties": {"currency": {"enum": ["EUR"]}}}, args) == args
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [None, {}, True, {"type": "object"}, {"$ref": "#/nowhere"}, {"$ref": "#"}, {"allOf": "x"}, {"properties": []}, "x", 5],
+)
+def test_it_offers_json_where_there_is_no_schema(schema):
+    form = form_for(schema, ARGS)
+    (slot,) = form.slots.values()
+    assert slot.control == Control.JSON
+    assert changed(schema if isinstance(schema, dict) and schema in ({}, {"type": "object"}) else None, ARGS) == ARGS
+
+
+def test_it_survives_a_schema_that_refers_to_itself():
+    schema = {"$defs": {"N": {"$ref": "#/$defs/N"}}, "properties": {"n": {"$ref": "#/$defs/N"}, "m": {"$ref": "http://x/"}}}
+    assert {slot.control for slot in form_for(schema, {"n": 1}).slots.values()} == {Control.JSON}
+
+
+def test_it_goes_two_objects_deep_and_no_further():
+    inner = {"type": "object", "properties": {"c": {"type": "string"}}}
+    schema = {"properties": {"a": {"type": "object", "properties": {"b": inner}}}}
+    args = {"a": {"b": {"c": "x"}}}
+    form = form_for(schema, args)
+    assert [(slot.name, slot.control) for slot in form.slots.values()] == [("a.b", Control.JSON)]
+    assert changed(schema, args, **{"a.b": '{"c": "y"}'}) == {"a": {"b": {"c": "y"}}}
+
+
+HOSTILE_KEYS = [
+    "__all__",
+    "",
+    " ",
+    "<script>",
+    '"><img src=x>',
+    "a.b",
+    "ключ",
+    "verdict",
+    "fields",
+    "clean",
+    "a\nb",
+    "_0",
+    "constructor",
+]
+
+
+def test_it_is_safe_with_hostile_names_and_values():
+    text = "<script>alert(1)</script>\"'&"
+    schema = {
+        "properties": {
+            **{key: {"type": "string", "title": text, "description": text} for key in HOSTILE_KEYS},
+            "a": {"type": "object", "properties": {"b": {"type": "string"}}},
+        }
+    }
+    args = {**dict.fromkeys(HOSTILE_KEYS, text), "a": {"b": "inner"}}
+    form = form_for(schema, args)
+    assert len(form.fields) == len(HOSTILE_KEYS) + 1
+    browser = Browser(str(form))
+    assert not {"script", "img"} & set(browser.tags)
+    assert changed(schema, args) == args
+    name = next(name for name, slot in form.slots.items() if slot.path == ("a.b",))
+    args_now = changed(schema, args, **{name: "outer"})
+    assert (args_now["a.b"], args_now["a"]) == ("outer", {"b": "inner"})
+
+
+def test_it_makes_no_form_of_a_thousand_fields():
+    schema = {"properties": {f"f{number}": {"type": "string"} for number in range(1000)}}
+    assert len(form_for(schema, {}).fields) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "typed", "value"),
+    [
+        ({"type": "string"}, "yes", "yes"),
+        ({"type": "boolean"}, "true", True),
+        ({"type": "integer"}, "5", 5),
+        ({"enum": ["happened", "retry"]}, "retry", "retry"),
+        ({"type": ["string", "null"]}, "x", "x"),
+        ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, "5", 5),
+    ],
+)
+def test_it_asks_for_an_answer_that_is_no_object(schema, typed, value):
+    form = form_for(schema, None)
+    (name,) = form.fields
+    assert changed(schema, None, **{name: typed}) == value
+
+
+def test_it_wants_the_required_parts_of_an_answer():
+    schema = {"properties": {"ok": {"type": "boolean"}, "why": {"type": "string"}}, "required": ["ok"]}
+    assert submit(schema, {}).errors == {"ok": ["This is required."]}
+    assert changed(schema, {}, ok="false") == {"ok": False}
+
+
+def test_it_puts_the_problems_of_others_at_the_fields():
+    form = submit(SCHEMA, ARGS)
+    form.show_problems({"amount": ["Too much."], "anything.deep.0": ["Odd."], "": ["All wrong."], "address": ["Unknown."]})
+    assert form.errors["amount"] == ["Too much."]
+    assert form.errors["anything"] == ["Odd."]
+    assert form.non_field_errors() == ["All wrong.", "address: Unknown."]
+
+
+def test_it_names_the_changes():
+    form = submit(SCHEMA, ARGS, amount="199", count="")
+    assert form.changes() == [("Amount", "240.00", "199.00"), ("Count", 2, None)]
+
+
+any_text = st.text(max_size=30) | st.text(alphabet="ab \n\r\t\x00\x0b\u2028\"'<&\\\ud800", max_size=20)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | any_text
+    | st.decimals(allow_nan=False, allow_infinity=False)
+)
+any_value = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3), max_leaves=6
+)
+any_schema = st.recursive(
+    st.sampled_from(
+        [
+            *({"type": kind} for kind in ("string", "integer", "number", "boolean", "array", "object", "null")),
+            *({"type": "string", "format": name} for name in ("date", "date-time", "email", "uri", "decimal")),
+            PYDANTIC_MONEY,
+            {"type": ["string", "null"]},
+            {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            {"enum": ["a", 1, None, True, "", "b\r\nc"]},
+            {"enum": ["x", "y"]},
+            {"const": 5},
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "array", "items": {"type": "number"}},
+            {"type": "array", "items": {"enum": ["x", "y", 1]}, "uniqueItems": True},
+            {},
+            True,
+        ]
+    ),
+    lambda inner: st.builds(
+        lambda properties, required: {"type": "object", "properties": properties, "required": required},
+        st.dictionaries(st.sampled_from(["a", "b", "a.b", "x y"]), inner, max_size=3),
+        st.lists(st.sampled_from(["a", "b"]), max_size=2),
+    ),
+    max_leaves=5,
+)
+args_strategy = st.dictionaries(st.sampled_from(["a", "b", "a.b", "x y", "other"]), any_value, max_size=4)
+root_strategy = st.dictionaries(st.sampled_from(["a", "b", "a.b", "x y"]), any_schema, max_size=4)
+
+
+@given(root_strategy, args_strategy)
+def test_it_gives_back_any_arguments_under_any_schema(properties, args):
+    form = submit({"properties": properties}, args)
+    if args:
+        assert form.errors == {}
+    assert repr(form.cleaned_args()) == repr(args)
+    assert digest(form.cleaned_args()) == digest(args)
+
+
+@given(root_strategy, args_strategy, st.sampled_from(["a", "b", "a.b", "x y", "value"]), any_text)
+def test_it_bears_anything_that_is_posted(properties, args, name, text):
+    form = form_for({"properties": properties}, args, {f"args-{name}": text})
+    if form.is_valid():
+        json.dumps(digest(form.cleaned_args()))
+    str(form)
