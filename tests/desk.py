@@ -38,13 +38,13 @@ class Desk:
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
     def start(self) -> None:
-        self.manage("agents", "sync")
-        self.manage("seed")
+        """Start everything and wait until pages answer and workers take work."""
         self.start_web("web", wait=False)
         self.start_worker("runs", "runs")
         self.start_worker("worker", "desk", threads=4)
         schedule = str(self.folder / "beat-schedule")
         self._spawn("beat", ["celery", "-A", "agentdesk", "-q", "beat", "-s", schedule, "--pidfile="])
+        self.python("-m", "tests.desk_seed")
         self.wait_for_web("web")
         self.wait_for_log("runs", "ready.")
 
@@ -77,21 +77,30 @@ class Desk:
         if name in self.ports:
             self.wait_for_web(name)
 
+    def forget(self, name: str) -> None:
+        """Take a killed process that only one test needed off the list, so that it is not started for the next."""
+        del self.processes[name], self.commands[name]
+        self.ports.pop(name, None)
+
     def stop(self) -> None:
         end(list(self.processes.values()), signal.SIGTERM, STOP_SECONDS)
         self.processes.clear()
 
     def manage(self, *command: str) -> str:
         """Run a management command beside the desk, return its standard output. Raises AssertionError with its errors."""
+        return self.python("manage.py", *command)
+
+    def python(self, *arguments: str) -> str:
+        """Run Python in the desk's environment, return its standard output. Raises AssertionError with its errors."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *command],
+            [sys.executable, *arguments],
             cwd=CHECKOUT,
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"manage.py {' '.join(command)} failed:\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"python {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def log(self, name: str) -> str:
