@@ -28,6 +28,7 @@ TOO_MANY = 4429
 FRAME_MAX = 32 * 1024  # characters
 WATCH_MAX = 300
 SOCKETS_MAX = 50  # per user and process
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 WATCHED_KINDS = frozenset({"approval", "run"})
 
 
@@ -43,7 +44,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
 
     async def connect(self) -> None:
         headers = dict(self.scope["headers"])
-        if not origin_allowed(headers.get(b"origin", b"").decode("latin1")):
+        origin, host = (headers.get(name, b"").decode("latin1") for name in (b"origin", b"host"))
+        if not origin_allowed(origin, host):
             await self._refuse(WRONG_ORIGIN)
             return
         cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
@@ -82,10 +84,16 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
         await self.close(code)
 
 
-def origin_allowed(origin: str) -> bool:
-    """Whether a page from ``origin`` (scheme, host and port) may open a socket. A browser always sends it."""
-    allowed = {_origin(each) for each in settings.ORIGINS}
-    if _origin(origin) in allowed:
+def origin_allowed(origin: str, host: str = "") -> bool:
+    """Whether a page from ``origin`` (scheme, host and port) may open a socket. A browser always sends it.
+
+    A desk on loopback may be reached by other ports than its own (a tunnel, a second web process), so there a page's own
+    origin is right too: the one that ``host``, the request's Host header, names.
+    """
+    came_from = _origin(origin)
+    if came_from in {_origin(each) for each in settings.ORIGINS}:
+        return True
+    if settings.LOOPBACK and came_from == _origin(f"http://{host}") and came_from is not None and came_from[1] in LOOPBACK:
         return True
     log.warning("a WebSocket from %r was refused; AGENTDESK_URL is %s", origin[:200], settings.AGENTDESK_URL)
     return False

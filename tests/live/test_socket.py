@@ -203,6 +203,16 @@ def test_it_knows_origins_by_scheme_host_and_port(settings):
     assert not origin_allowed("https://desk.example/path")
 
 
+def test_it_takes_a_loopback_desks_own_pages_on_any_port(settings, caplog):
+    settings.LOOPBACK = True
+    assert origin_allowed("http://localhost:9000", "localhost:9000")
+    assert not origin_allowed("http://localhost:9000", "localhost:9001")
+    assert not origin_allowed("https://localhost:9000", "localhost:9000")
+    assert not origin_allowed("http://evil.example:9000", "evil.example:9000")
+    settings.LOOPBACK = False
+    assert not origin_allowed("http://localhost:9000", "localhost:9000")
+
+
 async def test_it_forgets_what_a_page_no_longer_watches(member, team, rendered, client_of):
     page = await Page(await in_database(client_of, member)).open(("approval", str(team.pk)))
     await page.watch(("run", str(team.pk)))
