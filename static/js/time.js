@@ -86,8 +86,8 @@ function refresh(scope, all) {
 
 refresh(document, true);
 setInterval(() => refresh(document, false), 1000);
-new MutationObserver((changes) => {
-  if (changes.some((change) => change.type === "attributes" || [...change.addedNodes].some((node) => node.nodeType === Node.ELEMENT_NODE))) {
-    refresh(document, true);
-  }
-}).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["datetime"] });
+// What changes a time from outside: new elements, another stamp, and a morph that puts the server's own text back. Writing
+// here replaces the text node, which is none of the three, so this does not call itself.
+const fromOutside = ({ type, addedNodes }) => type !== "childList" || [...addedNodes].some((node) => node.nodeType === Node.ELEMENT_NODE);
+const watched = { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["datetime"] };
+new MutationObserver((changes) => changes.some(fromOutside) && refresh(document, true)).observe(document.body, watched);

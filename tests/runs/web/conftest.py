@@ -1,17 +1,22 @@
 """A cast for the pages of runs, and rows as the engine leaves them."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
+from django.test import Client
 
 from agentdesk.digests import action_digest, encode
+from agentdesk.embedded.ports import LOOPBACK, free_port
 from agentdesk.ids import new_id
 from agentdesk.people.models import Membership, Role, Team, User
 from approvals.models import Approval, Decision, Evaluation, Tool
 from approvals.states import Status, Verdict
 from runs.models import Agent, Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus, StepKind, StepStatus
+from tests.desk import Desk
 
 START = datetime(2026, 11, 24, 13, 41, 2, tzinfo=UTC)
 ASKED = {"order_id": "47986", "amount": "240.00", "currency": "EUR"}
@@ -27,6 +32,10 @@ def user_of(team, role, name):
 
 @pytest.fixture
 def cast(db):
+    return make_cast()
+
+
+def make_cast():
     team = Team.objects.create(slug="care", name="Customer care")
     other = Team.objects.create(slug="bank", name="Bank")
     schema = {"type": "object", "properties": {"messages": {"type": "array"}}, "required": ["messages"]}
@@ -144,3 +153,32 @@ def told(cast):
         run=run, node=node, denied=denied, approval=approval, decision=decision, call=call, tool=tool, pause=pause,
         decided=decided,
     )  # fmt: skip
+
+
+@pytest.fixture
+def web(committed, tmp_path):
+    """A web process over this test's database; its pages hear what this process pushes."""
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    desk = Desk(tmp_path, os.environ | {"AGENTDESK_URL": url, "AGENTDESK_STATE_DIR": str(tmp_path)}, ports={"web": port})
+    try:
+        yield desk.start_web("web")
+    finally:
+        desk.stop()
+
+
+@pytest.fixture
+def signed_in(web, new_page):
+    """Return a function that opens an address of the desk as a user."""
+
+    def open_as(user, address, **options):
+        client = Client()
+        client.force_login(user)
+        page = new_page(base_url=web, **options)
+        page.context.add_cookies(
+            [{"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value, "url": web}]
+        )
+        page.goto(address)
+        return page
+
+    return open_as
