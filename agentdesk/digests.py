@@ -10,7 +10,6 @@ import base64
 import dataclasses
 import datetime as dt
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -38,7 +37,8 @@ def encode(value: Any) -> Json:
         case int():
             return value if abs(value) <= SAFE_INTEGER else _tagged("int", str(value))
         case float():
-            return value if math.isfinite(value) else _tagged("float", repr(value))
+            # jsonb writes 1e16 out in full, and reading would make an integer of it.
+            return value if abs(value) <= SAFE_INTEGER else _tagged("float", repr(value))
         case str():
             return _tagged("str", _escape(value)) if _UNSTORABLE.search(value) else value
         case Decimal():
@@ -103,7 +103,7 @@ def decode(value: Json) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The canonical JSON (RFC 8785) of ``value`` after :func:`encode`."""
-    return rfc8785.dumps(encode(value))  # type: ignore[arg-type]  # its type does not know recursive aliases
+    return rfc8785.dumps(encode(value))
 
 
 def digest(value: Any) -> str:
@@ -129,7 +129,8 @@ def _encode_mapping(value: Mapping[Any, Any]) -> Json:
     plain = all(isinstance(key, str) and key != TAG and not _UNSTORABLE.search(key) for key in value)
     if plain:
         return {key: encode(item) for key, item in value.items()}
-    return {TAG: "map", "v": [[encode(key), encode(item)] for key, item in value.items()]}
+    keys = sorted(value, key=canonical)  # one order, so one digest
+    return {TAG: "map", "v": [[encode(key), encode(value[key])] for key in keys]}
 
 
 def _escape(text: str) -> str:
