@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -17,6 +18,13 @@ from agentdesk.people.models import User
 
 PAGE = 50
 CURSOR = "before"
+WAYS = {
+    AuditEntry.Via.WEB: _("by browser"),
+    AuditEntry.Via.API: _("by the API"),
+    AuditEntry.Via.CLI: _("by the command line"),
+    AuditEntry.Via.ADMIN: _("in Django admin"),
+    AuditEntry.Via.WORKER: _("by the desk itself"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ def listing(request: HttpRequest, entry_id: int | None = None) -> HttpResponse:
     entry = find(user, entry_id) if entry_id is not None else None
     if entry_id is not None and entry is None:
         raise Http404
-    form = FilterForm(request.GET)
+    form = FilterForm(request.GET, label_suffix="")
     is_valid = form.is_valid()
     entries = form.narrow(AuditEntry.objects.all())
     cursor = request.GET.get(CURSOR, "")
@@ -63,20 +71,21 @@ def listing(request: HttpRequest, entry_id: int | None = None) -> HttpResponse:
         "page_query": request.GET.urlencode(),
         "entry": entry,
         "changes": changes(entry) if entry else [],
+        "way": WAYS[AuditEntry.Via(entry.via)] if entry else "",
     }
     return render(request, "audit/list.html", context, status=200 if is_valid else 422)
 
 
 def changes(entry: AuditEntry) -> list[Change]:
-    """The entry's fields before and after, in the order in which they were written."""
+    """The entry's fields before and after, the status first, then by name."""
     before, after = _fields(entry.before), _fields(entry.after)
-    return [Change(name, before.get(name), after.get(name)) for name in [*before, *(n for n in after if n not in before)]]
+    names = sorted(before.keys() | after.keys(), key=lambda name: (name != "status", name))
+    return [Change(name, before.get(name), after.get(name)) for name in names]
 
 
 def _main_change(entry: AuditEntry) -> Change | None:
-    """The change of status, or the first field that differs."""
-    differing = [change for change in changes(entry) if change.before != change.after]
-    return next((change for change in differing if change.name == "status"), differing[0] if differing else None)
+    """The change of status, or the first other field that differs."""
+    return next((change for change in changes(entry) if change.before != change.after), None)
 
 
 def _fields(state: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def create_token(user: User, name: str, *, actor: Actor, expires_at: datetime | 
         token = Token.objects.create(user=user, name=name[:120], digest=_digest(text), hint=text[:HINT], expires_at=expires_at)
         record(
             "token.created", actor=actor, object_type="token", object_id=token.pk, object_label=str(token),
-            after={"user": user.pk, "name": token.name, "expires_at": expires_at},
+            after={"user": str(user.pk), "name": token.name, "expires_at": expires_at and expires_at.isoformat()},
         )  # fmt: skip
     return token, text
 

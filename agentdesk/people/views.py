@@ -25,7 +25,8 @@ from agentdesk.people.tokens import create_token, revoke_token
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     user = _user(request)
-    form = ProfileForm(request.POST if request.method == "POST" else None, instance=User.objects.get(pk=user.pk))
+    posted = request.POST if request.method == "POST" else None
+    form = ProfileForm(posted, instance=User.objects.get(pk=user.pk), label_suffix="")
     if request.method == "POST" and form.is_valid():
         change_profile(user, form.cleaned_data, actor=Actor.from_request(request))
         messages.success(request, _("Your profile is saved."))
@@ -55,7 +56,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth is not typed
 def add_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it on the answer: it is kept nowhere, so there is no address to find it at later."""
-    form = TokenForm(request.POST)
+    form = TokenForm(request.POST, label_suffix="")
     if not form.is_valid():
         return _page(request, token_form=form, status=422)
     _token, text = create_token(
@@ -83,8 +84,8 @@ def _page(
 ) -> HttpResponse:
     user = _user(request)
     context = {
-        "form": form or ProfileForm(instance=user),
-        "token_form": token_form or TokenForm(),
+        "form": form or ProfileForm(instance=user, label_suffix=""),
+        "token_form": token_form or TokenForm(label_suffix=""),
         "new_token": new_token,
         "tokens": Token.objects.filter(user=user, revoked_at=None),
         "memberships": Membership.objects.filter(user=user).select_related("team").order_by("team__name", "role"),
