@@ -1,14 +1,14 @@
 """All addresses. What other programs rely on is listed in docs/architecture.md under "Fixed for the outside"."""
 
 from django.contrib import admin
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 
 from agentdesk.api import api
 from agentdesk.health import healthz, readyz
 
 
-def signup_closed(request: HttpRequest) -> None:
+def signup_closed(request: HttpRequest) -> HttpResponse:
     """People are invited, made by ``createsuperuser`` or come by OIDC; there is no page to sign up."""
     raise Http404
 
