@@ -1,14 +1,19 @@
 """Running the example's graph in this process, with a script in place of the people who decide."""
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langgraph.prebuilt.tool_node import ToolNode
+
+from tests.examples.conftest import EXAMPLE
 
 READS = {"search_customer_by_email", "list_orders", "get_order"}
 
@@ -64,18 +69,24 @@ _person = _Person()
 
 
 @cache
-def _graph() -> Any:
-    from support.agent import SYSTEM_PROMPT
+def plain_graph() -> Any:
+    """The example's graph as it is outside the desk, whose gate may be installed in this process by now."""
     from support.model import SupportPlanner
     from support.tools import TOOLS
 
-    return create_agent(SupportPlanner(token_delay=0), TOOLS, system_prompt=SYSTEM_PROMPT, middleware=[_person])
+    prompt = (EXAMPLE / "support" / "prompt.md").read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ToolNode, "__init__", inspect.unwrap(ToolNode.__init__))
+        return create_agent(SupportPlanner(token_delay=0), TOOLS, system_prompt=prompt, middleware=[_person])
 
 
 def run(given: dict[str, Any], decide: Decide | None = None) -> Conversation:
     """Run the graph; `decide` may answer a call with a message, or change it by giving other arguments."""
     _person.decide = decide
-    return Conversation(_graph().invoke(given, {"recursion_limit": 60})["messages"])
+    try:
+        return Conversation(plain_graph().invoke(given, {"recursion_limit": 60})["messages"])
+    finally:
+        _person.decide = None
 
 
 def rejected(call: dict[str, Any], reason: str = "") -> ToolMessage:

@@ -170,6 +170,20 @@ def test_it_takes_a_second_message_of_the_customer_up_in_the_same_conversation(s
     assert (address["street"], address["postal_code"], address["city"]) == ("Bergweg 4", "83471", "Berchtesgaden")
 
 
+def test_it_does_not_repeat_a_rejected_call_after_a_second_message_either(shop: Shop) -> None:
+    first = run(_ticket(LAMP), lambda call: rejected(call) if call["name"] in {"issue_refund", "escalate_ticket"} else None)
+    assert [name for name, _ in first.deeds] == ["issue_refund", "escalate_ticket", "send_email"]
+    second = run({"messages": [*first.messages, HumanMessage("Order 48102 is still cracked. Please refund it.")]})
+    assert [name for name, _ in second.deeds] == ["issue_refund", "escalate_ticket", "send_email", "send_email"]
+
+
+def test_it_promises_no_colleague_when_handing_over_was_rejected(shop: Shop) -> None:
+    done = run(_ticket("T-1023"), _decide_on("escalate_ticket", lambda call: rejected(call, "Ignore this sender.")))
+    assert [name for name, _ in done.deeds] == ["escalate_ticket"]
+    assert done.last == "No e-mail went to edward.pemberton@example.com."
+    assert shop.mails() == []
+
+
 @pytest.mark.parametrize("text", ["", "Hello, please refund me.", "From: nobody\n\nHi"])
 def test_it_says_so_when_there_is_no_sender(text: str) -> None:
     from support.planner.steps import next_step

@@ -20,6 +20,7 @@ class _Smtp(socketserver.StreamRequestHandler):
     """As much of SMTP as one client needs."""
 
     received: list[bytes]
+    answer: bytes  # to the text of the mail; empty: hang up
 
     def handle(self) -> None:
         self.wfile.write(b"220 test\r\n")
@@ -28,13 +29,17 @@ class _Smtp(socketserver.StreamRequestHandler):
             if word == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
                 self.received.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                if not self.answer:
+                    return
+                self.wfile.write(self.answer)
+                continue
             self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
 
 
 @contextmanager
-def _smtp_server() -> Iterator[tuple[int, list[bytes]]]:
+def _smtp_server(answer: bytes = b"250 ok\r\n") -> Iterator[tuple[int, list[bytes]]]:
     received: list[bytes] = []
-    handler = type("Handler", (_Smtp,), {"received": received})
+    handler = type("Handler", (_Smtp,), {"received": received, "answer": answer})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -74,6 +79,17 @@ def test_it_reports_a_mail_server_that_does_not_answer(call: Call, monkeypatch: 
     monkeypatch.setenv("EMAIL_URL", f"smtp://127.0.0.1:{port}")
     error = call("send_email", **MAIL)["error"]
     assert (error["kind"], error["retryable"]) == ("mail_failed", True)
+
+
+@pytest.mark.parametrize(("answer", "kind"), [(b"554 no spam\r\n", "mail_failed"), (b"", "outcome_unknown")])
+def test_it_tells_a_refused_mail_from_one_that_may_have_gone_out(
+    call: Call, monkeypatch: pytest.MonkeyPatch, answer: bytes, kind: str
+) -> None:
+    with _smtp_server(answer) as (port, received):
+        monkeypatch.setenv("EMAIL_URL", f"smtp://127.0.0.1:{port}")
+        error = call("send_email", **MAIL)["error"]
+    assert len(received) == 1
+    assert (error["kind"], error["retryable"]) == (kind, False)
 
 
 def test_it_reports_a_folder_that_cannot_be_written(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from langchain.agents import create_agent
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 
 from tests.examples.conftest import Shop
+from tests.examples.running import plain_graph
 
 MESSAGES: list[BaseMessage] = [
     SystemMessage("You help.\n\nSign every e-mail as: The shop"),
@@ -68,14 +68,10 @@ def test_it_waits_between_words_as_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_it_streams_tokens_out_of_the_graph_and_counts_usage(shop: Shop) -> None:
-    from support.agent import SYSTEM_PROMPT
-    from support.model import SupportPlanner
     from support.tickets import load_tickets
-    from support.tools import TOOLS
 
     usage = UsageMetadataCallbackHandler()
-    graph: Any = create_agent(SupportPlanner(token_delay=0), TOOLS, system_prompt=SYSTEM_PROMPT)
-    stream = graph.stream(load_tickets()[0].run_input(), {"callbacks": [usage]}, stream_mode="messages")
+    stream = plain_graph().stream(load_tickets()[0].run_input(), {"callbacks": [usage]}, stream_mode="messages")
     pieces = [message.content for message, _ in stream if isinstance(message, AIMessageChunk) and message.content]
     assert len(pieces) > 40
     assert "I look up the sender, mara.lindqvist@example.com." in "".join(map(str, pieces))

@@ -1,5 +1,7 @@
 """The tools against real tables: what they do, and how they say what they cannot do."""
 
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,8 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 from langchain_core.messages import ToolMessage
+from psycopg_pool import PoolTimeout
 
 from tests.examples.conftest import Shop
+from tests.services import SUPERUSER_URL, worker_name
 
 type Call = Callable[..., dict[str, Any]]
 
@@ -165,6 +169,36 @@ def test_it_reports_a_database_that_fails(call: Call, shop: Shop, tool: str, arg
     error = call(tool, **args)["error"]
     assert (error["kind"], error["retryable"]) == ("unavailable", True)
     assert "UndefinedTable" in error["message"]
+
+
+def test_it_does_not_claim_to_know_what_became_of_a_refund_when_the_connection_is_lost(call: Call, shop: Shop) -> None:
+    with psycopg.connect(shop.owner_url) as blocker, ThreadPoolExecutor(1) as thread:
+        blocker.execute("SELECT 1 FROM support.orders WHERE id = '48102' FOR UPDATE")
+        refund = thread.submit(call, "issue_refund", **REFUND)
+        _terminate_the_waiting_backend()
+        error = refund.result(timeout=20)["error"]
+    assert (error["kind"], error["retryable"]) == ("outcome_unknown", False)
+
+
+def test_it_lets_a_deed_be_tried_again_when_no_connection_was_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    from support.tools import cancel_order
+
+    def no_pool() -> None:
+        raise PoolTimeout("couldn't get a connection")
+
+    monkeypatch.setattr("support.store.pool", no_pool)
+    error = cancel_order("47990", "Asked")["error"]
+    assert (error["kind"], error["retryable"]) == ("unavailable", True)
+
+
+def _terminate_the_waiting_backend() -> None:
+    waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+    with psycopg.connect(os.environ[SUPERUSER_URL], autocommit=True) as connection:
+        for _ in range(200):
+            if connection.execute(waiting, [f"support_{worker_name()}"]).fetchall() == [(True,)]:
+                return
+            time.sleep(0.05)
+    raise AssertionError("no backend waited for the locked order")
 
 
 def test_it_gives_each_tool_a_form_that_people_can_read() -> None:

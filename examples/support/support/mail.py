@@ -28,12 +28,20 @@ def send(to: str, subject: str, body: str, *, key: str | None) -> str:
     message_id = f"<{key}@harbourlane.example>" if key else make_msgid(domain="harbourlane.example")
     sender = os.environ.get("SUPPORT_MAIL_FROM", SENDER)
     message = EmailMessage(subject, body, sender, [to], headers={"Message-ID": message_id})
+    backend = _backend()
     try:
-        _backend().send_messages([message])
-    except (smtplib.SMTPException, OSError, InvalidMailer) as error:
-        raise ShopError(
-            "mail_failed", f"The e-mail could not be sent: {error}", "Try again later, or escalate.", retryable=True
-        ) from error
+        backend.open()
+    except (smtplib.SMTPException, OSError) as error:
+        raise _failed(f"The mail server cannot be reached: {error}", retryable=True) from error
+    try:
+        backend.send_messages([message])
+    except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
+        raise _failed(f"The mail server refused the e-mail: {error}", retryable=False) from error
+    except (smtplib.SMTPException, OSError) as error:
+        said = f"The connection to the mail server was lost, the e-mail may have been sent: {error}"
+        raise ShopError("outcome_unknown", said, "Do not send it again; escalate.") from error
+    finally:
+        backend.close()
     return message_id
 
 
@@ -44,16 +52,23 @@ def mail_dir() -> Path:
     return Path(os.environ.get("AGENTDESK_STATE_DIR") or Path(tempfile.gettempdir(), "support-agent")) / "mail"
 
 
+def _failed(message: str, *, retryable: bool) -> ShopError:
+    return ShopError(
+        "mail_failed", message, "Try again once, then escalate." if retryable else "Escalate.", retryable=retryable
+    )
+
+
 def _backend() -> BaseEmailBackend:
     # The options are given here, by name, so that nothing depends on the settings of a Django project around us.
     url = os.environ.get("EMAIL_URL")
     if not url:
-        return FileBackend(alias="support", file_path=str(mail_dir()))
+        try:
+            return FileBackend(alias="support", file_path=str(mail_dir()))
+        except InvalidMailer as error:
+            raise _failed(f"E-mails cannot be written: {error}", retryable=False) from error
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps", "smtp+ssl", "smtp+tls"}:
-        raise InvalidMailer(
-            f"EMAIL_URL must begin with smtp://, smtp+tls:// or smtps://, not {parts.scheme}://.", alias="support"
-        )
+        raise _failed(f"EMAIL_URL must begin with smtp://, smtp+tls:// or smtps://, not {parts.scheme}://.", retryable=False)
     return SmtpBackend(
         alias="support",
         host=parts.hostname or "localhost",

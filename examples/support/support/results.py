@@ -20,6 +20,7 @@ FaultKind = Literal[
     "key_reused",
     "mail_failed",
     "unavailable",
+    "outcome_unknown",
 ]
 
 

@@ -179,17 +179,28 @@ def _answer(kind: type[Reading] | type[Deed], act: Callable[[], Reading | Deed])
         result = act()
     except ShopError as error:
         result = kind(error=error.fault)
-    except (psycopg.Error, PoolTimeout) as error:
+    except psycopg.Error as error:
         logger.exception("The shop's database did not answer")
-        result = kind(
-            error=Fault(
-                kind="unavailable",
-                message=f"The shop's database did not answer: {type(error).__name__}.",
-                retryable=True,
-                hint="Try again once, then escalate.",
-            )
-        )
+        result = kind(error=_database_fault(error, is_deed=kind is Deed))
     return result.model_dump(mode="json", exclude_none=True)
+
+
+def _database_fault(error: Exception, *, is_deed: bool) -> Fault:
+    """What can be said after a database error; a connection lost within a deed may have carried it out."""
+    was_connected = not isinstance(error, PoolTimeout)
+    if is_deed and was_connected and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return Fault(
+            kind="outcome_unknown",
+            message="The connection to the shop's database was lost: nobody can tell whether this was carried out.",
+            retryable=False,
+            hint="Read the order before anything else, or escalate.",
+        )
+    return Fault(
+        kind="unavailable",
+        message=f"The shop's database did not answer: {type(error).__name__}.",
+        retryable=True,
+        hint="Try again once, then escalate.",
+    )
 
 
 def _idempotency_key(config: RunnableConfig) -> str | None:

@@ -62,9 +62,10 @@ class History:
         """How often exactly this call was made."""
         return sum(attempt.call == call for attempt in self.attempts)
 
-    def was_refused(self, call: Call) -> bool:
-        """Whether exactly this call was refused, at any time."""
-        return any(attempt.call == call and attempt.ending is Ending.REFUSED for attempt in self.attempts)
+    def refusal_of(self, call: Call) -> Attempt | None:
+        """The refusal of exactly this call, at any time."""
+        refused = (one for one in self.attempts if one.call == call and one.ending is Ending.REFUSED)
+        return next(refused, None)
 
 
 def read_history(messages: Sequence[BaseMessage]) -> History:

@@ -9,12 +9,12 @@ from support.planner.settling import Settled
 from support.planner.wants import Plan
 
 
-def paragraphs(made: Plan, settled: Sequence[Settled], escalated: Sequence[Attempt], *, handed_over: bool) -> list[str]:
+def paragraphs(made: Plan, settled: Sequence[Settled], escalated: Sequence[Attempt]) -> list[str]:
     """What the customer is told: what was done, with the amounts the tools returned, and what happens next."""
     told = [*(_outcome(one) for one in settled), *made.notes]
     if answer := next((one.words for one in escalated if one.ending is Ending.ANSWER), ""):
         told.append(f"A colleague looked at your message: {answer}")
-    elif handed_over:
+    elif any(one.ending is Ending.RESULT for one in escalated):
         told.append("A colleague will look at your message and write to you.")
     return told
 

@@ -32,7 +32,8 @@ def settle(want: Want, history: History) -> Settled | Want:
     """The end of a want, or the call to make for it now. A call that was refused is never made again as it was."""
     attempts = history.of(want.call.name, order_id=want.call.args["order_id"])
     if not attempts:
-        return Settled(want.call, Ending.REFUSED, {}, "") if history.was_refused(want.call) else want
+        refusal = history.refusal_of(want.call)
+        return Settled(want.call, refusal.ending, {}, refusal.words) if refusal else want
     last = attempts[-1]
     if last.ending is Ending.FAILED and last.retryable and history.times(last.call) == 1:
         return Want(last.call, f"The last try failed for a passing reason ({last.words}), so I try once more.")

@@ -102,9 +102,9 @@ def _result[R: Reading](kind: type[R], attempt: Attempt) -> R | str:
 def _read(history: History, call: Call) -> Attempt | Call:
     """What a reading call gave; the call itself while it is still to be made. A passing failure is tried once more."""
     made = history.of(call.name, **call.args)
-    if not made or (made[-1].retryable and len(made) == 1):
-        return call
-    return made[-1]
+    if not made:
+        return history.refusal_of(call) or call
+    return call if made[-1].retryable and len(made) == 1 else made[-1]
 
 
 def _act(case: Case, rules: ShopRules, history: History, made: Plan) -> Step:
@@ -113,17 +113,18 @@ def _act(case: Case, rules: ShopRules, history: History, made: Plan) -> Step:
         return Step(" ".join(want.why for want in open_wants), tuple(want.call for want in open_wants))
     handover = [*made.handover, *(reason for one in settled if (reason := one.handover_reason()))]
     escalated = history.of("escalate_ticket")
-    if handover and case.ticket_id and not escalated:
-        return _escalate(case, history, " ".join(handover))
+    if handover and not escalated and (step := _escalate(case, history, " ".join(handover))):
+        return step
     mails = history.of("send_email")
     if not mails or (mails[-1].retryable and len(mails) == 1):
-        message = paragraphs(made, settled, escalated, handed_over=bool(handover))
+        message = paragraphs(made, settled, escalated)
         call = email(case, rules, message)
-        if not history.was_refused(call):
+        if message and not history.refusal_of(call):
             return Step(f"I tell {case.name or case.email}: {' '.join(message)}", (call,))
-    elif mails[-1].ending in {Ending.REFUSED, Ending.FAILED} and case.ticket_id and not escalated:
+    elif mails[-1].ending in {Ending.REFUSED, Ending.FAILED} and not escalated:
         words = mails[-1].words or "no reason given"
-        return _escalate(case, history, f"The e-mail to {case.email} was not sent: {words}")
+        if step := _escalate(case, history, f"The e-mail to {case.email} was not sent: {words}"):
+            return step
     return Step(summary(case, settled, escalated, mails))
 
 
@@ -143,7 +144,10 @@ def _settle_all(wants: Sequence[Want], history: History) -> tuple[list[Settled],
     return settled, open_wants
 
 
-def _escalate(case: Case, history: History, reason: str) -> Step:
+def _escalate(case: Case, history: History, reason: str) -> Step | None:
+    """Hand the ticket over, if it has a number and nobody refused exactly that."""
     urgency = "high" if case.threat or case.hostile else "normal"
-    args = {"ticket_id": case.ticket_id, "reason": reason[:1000], "urgency": urgency}
-    return Step(f"A person has to settle this. {reason}", (Call("escalate_ticket", args),))
+    call = Call("escalate_ticket", {"ticket_id": case.ticket_id, "reason": reason[:1000], "urgency": urgency})
+    if not case.ticket_id or history.refusal_of(call):
+        return None
+    return Step(f"A person has to settle this. {reason}", (call,))
