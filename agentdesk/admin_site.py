@@ -52,6 +52,9 @@ class DeskAdminSite(admin.AdminSite):
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return HttpResponseRedirect(reverse("account_logout"))
 
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return HttpResponseRedirect(reverse("account_change_password"))
+
 
 class TeamScoped(ModelAdmin):
     """Rows of the teams that the user administers. ``team_path`` leads from the model to its team; a row without a team

@@ -18,6 +18,7 @@ from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import Team, User
 from approvals.admin.conditions import ConditionsField
 from approvals.models import Rule, Tool
+from approvals.models.rules import Effect as Verdict
 from approvals.models.tools import Effect
 from approvals.policy.versions import publish, snapshot
 
@@ -62,6 +63,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Only tools with one of these effects. None: any."),
     )
+    verdict = forms.ChoiceField(label=_("Verdict"), choices=Verdict.choices, widget=forms.RadioSelect)
     hours = forms.FloatField(
         label=_("Expires after (hours)"),
         required=False,
@@ -79,7 +81,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             "name", "team", "agent", "action", "effects", "conditions", "verdict", "mode", "reviewer_teams", "count",
             "self_approval", "second_factor", "priority", "note",
         ]  # fmt: skip
-        widgets = {"verdict": forms.RadioSelect, "reviewer_teams": forms.CheckboxSelectMultiple}
+        widgets = {"reviewer_teams": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,10 +102,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 
     def _offer_teams(self) -> None:
         """A team's admin writes rules for their teams; only a superuser for the whole desk."""
+        own: Any = self.fields["team"]
+        own.widget.can_add_related = own.widget.can_change_related = own.widget.can_view_related = False
         teams = administered(self.request)
         if teams is None:
             return
-        own: Any = self.fields["team"]
         own.queryset = Team.objects.filter(pk__in=teams)
         own.required, own.empty_label = True, None if len(teams) == 1 else own.empty_label
         chosen = self.before["reviewer_teams"] if self.before else []

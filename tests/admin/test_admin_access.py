@@ -174,3 +174,10 @@ def test_reading_changes_nothing(cast: Cast, records: dict[type, Any]):
     for model in RECORDS:
         client.get(address(model, "change", records[model].pk))
     assert AuditEntry.objects.count() == before
+
+
+def test_passwords_and_sessions_are_the_desks_own(cast: Cast):
+    client = signed_in(cast.admin)
+    assert client.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
+    assert client.post("/admin/logout/")["Location"] == "/accounts/logout/"
+    assert client.get("/admin/").status_code == 200

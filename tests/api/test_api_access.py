@@ -10,6 +10,7 @@ from django.utils import timezone
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import Token, User
 from agentdesk.people.tokens import create_token, revoke_token
+from runs import lifecycle
 from tests.cast import Api, Cast, make_approval
 
 ADDRESSES = ["runs", "approvals", "runs/{id}", "runs/{id}/steps", "approvals/{id}"]
@@ -99,3 +100,14 @@ def test_it_describes_itself(db: None):
         "/approvals", "/approvals/{approval_id}", "/approvals/{approval_id}/decision",
     }  # fmt: skip
     assert description["components"]["securitySchemes"]["Bearer"]["scheme"] == "bearer"
+
+
+def test_it_says_that_it_failed_and_tells_nobody_why(cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog):
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("the secret reason")
+
+    monkeypatch.setattr(lifecycle, "start", fail)
+    response = Api.of(cast.operator).post("runs", {"agent": "support", "input": {}})
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal")
+    assert "secret" not in response.content.decode()
+    assert "the secret reason" in caplog.text
