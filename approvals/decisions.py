@@ -220,7 +220,7 @@ def _check_answer(approval: Approval, vote: _Vote) -> None:
         raise InvalidAnswer({"answer": [_("An answer is needed.")]})
     errors = answers.problems(approval.answer_schema, vote.answer)
     if errors:
-        raise InvalidAnswer(errors)
+        raise InvalidAnswer({path or "answer": texts for path, texts in errors.items()})
 
 
 def _repeated(approval: Approval, vote: _Vote) -> Outcome | None:

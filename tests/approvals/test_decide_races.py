@@ -45,7 +45,12 @@ def at_once(committed: None) -> Iterator[AtOnce]:
 
         yield run_all
         together = Barrier(MOST)
-        list(pool.map(lambda _number: (together.wait(), connection.close()), range(MOST)))
+
+        def leave(_number: int) -> None:
+            together.wait()
+            connection.close()
+
+        list(pool.map(leave, range(MOST)))
 
 
 def reviewers(count: int, *teams: Any) -> list[User]:

@@ -74,7 +74,10 @@ class Browser(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.pairs: list[tuple[str, str]] = []
         self.tags: list[str] = []
-        self.name, self.text, self.select, self.first = "", None, "", ""
+        self.name, self.select = "", ""
+        self.text: str | None = None
+        self.first: str | None = None
+        self.chosen: str | None = None
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -101,7 +104,7 @@ class Browser(HTMLParser):
             self.pairs.append((self.name, text.replace("\r", "\n").replace("\n", "\r\n")))
             self.text = None
         elif tag == "select":
-            self.pairs.append((self.select, self.chosen if self.chosen is not None else self.first))
+            self.pairs.append((self.select, self.chosen if self.chosen is not None else self.first or ""))
 
     def post(self, **changes: str) -> QueryDict:
         data = QueryDict(mutable=True)
