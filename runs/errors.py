@@ -49,6 +49,13 @@ class InputTooLarge(RunError):
     status = 413
 
 
+class UnknownCheckpoint(RunError):
+    """The run has no such checkpoint."""
+
+    code = "unknown_checkpoint"
+    status = 404
+
+
 class NotLive(RunError):
     """The run has ended."""
 

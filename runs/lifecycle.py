@@ -1,4 +1,7 @@
-"""The verbs of a run: start, cancel, continue. They write what is wanted; a worker does it (``runs.engine.advance``)."""
+"""The verbs of a run: start, cancel, continue, fork, give input.
+
+They write what is wanted; a worker does it (``runs.engine.advance``).
+"""
 
 import json
 from typing import Any
@@ -15,8 +18,18 @@ from agentdesk.live.push import hint, push
 from approvals import decisions, requests
 from approvals.models import Approval, Decision
 from approvals.states import OPEN
+from runs import calls, threads
 from runs.access import may_operate, may_start
-from runs.errors import AgentUnavailable, InputTooLarge, InvalidInput, NotAllowed, NotEnded, NotLive, UnknownAgent
+from runs.errors import (
+    AgentUnavailable,
+    InputTooLarge,
+    InvalidInput,
+    NotAllowed,
+    NotEnded,
+    NotLive,
+    UnknownAgent,
+    UnknownCheckpoint,
+)
 from runs.models import Agent, Run
 from runs.states import ENDED, LIVE, RunStatus
 
@@ -85,6 +98,52 @@ def continue_(run_id: UUID, *, actor: Actor) -> Run:
     if not moved:
         raise NotEnded("Only a run that failed or was stopped can be continued.")
     _record(run, "run.continued", actor, before={"status": run.status}, after={"status": RunStatus.QUEUED})
+    hint(ADVANCE, str(run.pk))
+    run.refresh_from_db()
+    push("run", run.pk, run.revision)
+    return run
+
+
+@transaction.atomic
+def fork(run_id: UUID, checkpoint: str, *, actor: Actor) -> Run:
+    """A new run that goes on from a checkpoint of this one. Nothing that people decided carries over: its calls are asked about
+    anew. Raises NotAllowed, UnknownCheckpoint, AgentUnavailable."""
+    parent = _operable(run_id, actor)
+    if not parent.agent.enabled:
+        raise AgentUnavailable("This agent is switched off.")
+    run = Run(
+        agent=parent.agent, team=parent.team, agent_version=parent.agent.code_version, input=parent.input,
+        dry_run=parent.dry_run, title=parent.title, limits=parent.limits, parent=parent,
+        parent_checkpoint=checkpoint, requester=actor.user,
+        requester_label=actor.label,
+    )  # fmt: skip
+    run.thread_id = str(run.pk)
+    run.save(force_insert=True)
+    if not threads.copy(parent.thread_id, run.thread_id, checkpoint):
+        raise UnknownCheckpoint
+    _record(run, "run.forked", actor, after={"status": run.status, "from": str(parent.pk), "checkpoint": checkpoint})
+    push("run", run.pk, run.revision)
+    hint(ADVANCE, str(run.pk))
+    return run
+
+
+@transaction.atomic
+def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
+    """Give a run that waits, or has succeeded, new input on its thread. What it was asking is superseded: its graph begins a
+    new turn. Raises NotAllowed, InvalidInput, InputTooLarge, NotLive when the run is at work or ended otherwise."""
+    run = _operable(run_id, actor)
+    _check_input(run_input)
+    fields = {"next_input": encode(run_input), "next_input_at": "", "finished_at": None, "changed_at": timezone.now()}
+    moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.WAITING, RunStatus.SUCCEEDED)).update(
+        status=RunStatus.QUEUED, wanted=F("wanted") + 1, revision=F("revision") + 1, **fields
+    )
+    if not moved:
+        raise NotLive("Only a run that waits for people or has succeeded takes new input.")
+    for approval in Approval.objects.filter(source=SOURCE, source_ref=str(run_id), status__in=OPEN):
+        requests.supersede(approval.pk, actor, "The run was given new input.")
+    calls.withdraw_open(run)
+    _record(run, "run.input", actor, before={"status": run.status}, after={"status": RunStatus.QUEUED},
+            content={"input": fields["next_input"]})  # fmt: skip
     hint(ADVANCE, str(run.pk))
     run.refresh_from_db()
     push("run", run.pk, run.revision)

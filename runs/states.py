@@ -57,7 +57,7 @@ RUN_ALLOWED: dict[RunStatus, frozenset[RunStatus]] = {
         {RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.WAITING, RunStatus.SUCCEEDED, RunStatus.FAILED}
         | {RunStatus.CANCELLED, RunStatus.STOPPED}
     ),
-    RunStatus.WAITING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.STOPPED}),
+    RunStatus.WAITING: frozenset({RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.CANCELLED, RunStatus.STOPPED}),
     RunStatus.SUCCEEDED: frozenset({RunStatus.QUEUED}),  # new input on the same thread
     RunStatus.FAILED: frozenset({RunStatus.QUEUED}),  # continued by an operator
     RunStatus.CANCELLED: frozenset(),

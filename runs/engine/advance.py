@@ -91,14 +91,27 @@ class _Attempt:
         if loaded.graph is None:
             raise TypeError("the registry gives no agent without a graph")
         drive, snapshot = self.process.run(self._open(loaded.graph))
-        fresh = not snapshot.config["configurable"].get("checkpoint_id")
-        return self._loop(drive, snapshot, fresh)
+        return self._loop(drive, snapshot, self._first_input(snapshot))
 
-    def _loop(self, drive: Drive, snapshot: StateSnapshot, fresh: bool) -> End:
+    def _first_input(self, snapshot: StateSnapshot) -> pauses.Ready | None:
+        """What the graph is given to begin with: the run's input where there is no checkpoint yet, or the new input of a
+        further turn. That is marked with the checkpoint it was given at: once there is another, the graph has it."""
+        run, checkpoint = self.run, str(snapshot.config["configurable"].get("checkpoint_id") or "")
+        if not checkpoint:
+            return pauses.Ready(decode(run.input))
+        if run.next_input is None:
+            return None
+        mine = Run.objects.filter(pk=run.pk, attempt=self.claim.attempt)
+        if run.next_input_at and run.next_input_at != checkpoint:
+            mine.update(next_input=None, next_input_at="")
+            return None
+        mine.update(next_input_at=checkpoint)
+        return pauses.Ready(decode(run.next_input))
+
+    def _loop(self, drive: Drive, snapshot: StateSnapshot, first: pauses.Ready | None) -> End:
         while True:
-            if fresh:
-                ready = pauses.Ready(decode(self.run.input))
-                fresh = False
+            if first is not None:
+                ready, first = first, None
             elif not snapshot.next:
                 return End(RunStatus.SUCCEEDED, output=self._output(snapshot))
             else:
@@ -182,6 +195,8 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
         fields |= {"error": end.error, "traceback": end.traceback}
     if end.output is not None:
         fields["output"] = encode(end.output)
+    if end.status in (RunStatus.WAITING, RunStatus.SUCCEEDED):
+        fields |= {"next_input": None, "next_input_at": ""}
     again = claims.release(claim, end.status, because=end.because, **fields)
     if end.status not in (RunStatus.WAITING, RunStatus.QUEUED):
         lifecycle.close(claim.run, end.status)

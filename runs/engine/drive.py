@@ -49,7 +49,8 @@ class Drive:
             "configurable": {"thread_id": thread_id},
             "recursion_limit": limits["supersteps"],
             "callbacks": [Guard(), recorder],
-            "metadata": {"run_id": str(ctx.run_id), "agent": ctx.agent},
+            # Not "run_id": LangGraph takes new input under the run_id of the last checkpoint for a resume, and drops it.
+            "metadata": {"agentdesk_run": str(ctx.run_id), "agentdesk_agent": ctx.agent},
         }
 
     async def snapshot(self) -> StateSnapshot:

@@ -41,6 +41,8 @@ class Run(models.Model):
     stop_reason = models.CharField(max_length=64, blank=True)
     title = models.CharField(max_length=200, blank=True, help_text="What it is about, taken from its input.")
     input = models.JSONField(help_text="Encoded.")
+    next_input = models.JSONField(null=True, help_text="New input that the graph has still to be given. Encoded.")
+    next_input_at = models.CharField(max_length=64, blank=True, help_text="Checkpoint that the new input was given at.")
     output = models.JSONField(null=True, help_text="Encoded.")
     error = models.JSONField(null=True, help_text="{kind, message}: for everybody.")
     traceback = models.TextField(blank=True, help_text="For operators only.")

@@ -24,6 +24,7 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt, is_invalid_resume
 from langgraph.prebuilt.tool_node import ToolCallRequest, ToolNode
 from langgraph.types import Interrupt
 from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
@@ -203,9 +204,23 @@ def _proposal(request: ToolCallRequest) -> Proposal:
 
 
 def schema_of(tool: BaseTool) -> dict[str, Any]:
-    """The JSON Schema of what the model may pass: injected arguments are not part of it."""
-    schema = tool.tool_call_schema
-    return dict(schema) if isinstance(schema, dict) else schema.model_json_schema()
+    """The JSON Schema of what the model may pass: injected arguments are not part of it. LangChain's own form of it drops the
+    fields' titles, formats and examples, which people's forms are made of: those come from the tool's model."""
+    passed = tool.tool_call_schema
+    if isinstance(passed, dict):
+        return dict(passed)
+    schema = passed.model_json_schema()
+    whole = tool.args_schema
+    if isinstance(whole, type) and issubclass(whole, BaseModel):
+        try:
+            fields = whole.model_json_schema()
+        except PydanticInvalidForJsonSchema:  # an injected argument has no schema
+            return schema
+        known = {name: part for name, part in fields.get("properties", {}).items() if name in schema.get("properties", {})}
+        schema["properties"] = {**schema.get("properties", {}), **known}
+        if "$defs" in fields:
+            schema["$defs"] = {**schema.get("$defs", {}), **fields["$defs"]}
+    return schema
 
 
 def labels_of(tool: BaseTool) -> dict[str, Any]:

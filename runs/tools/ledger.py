@@ -13,16 +13,16 @@ from django.utils import timezone
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import action_digest, decode, digest, encode
-from agentdesk.live.push import push
 from approvals import decisions, requests
 from approvals.models import Approval, Decision, Evaluation, Tool
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.states import Kind, Verdict
+from runs import calls
 from runs.lifecycle import SOURCE
 from runs.models import Agent, Run, ToolCall
-from runs.states import CALL_ENDED, CallStatus, call_sources_of
+from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, LimitReached, RunContext
 
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
@@ -110,7 +110,7 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
     """Record what an executing call brought. Raises AttemptLost when this attempt is no longer the run's newest."""
     _fence(ctx)
     status = CallStatus.FAILED if error else CallStatus.SUCCEEDED
-    moved = _move(row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
+    moved = calls.move(row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
     if not moved:
         raise AttemptLost(f"call {row_id} is no longer executing under attempt {ctx.attempt}")
     row = ToolCall.objects.select_related("run").get(pk=row_id)
@@ -124,7 +124,7 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
 def leave_paused(ctx: RunContext, row_id: UUID) -> None:
     """The tool itself paused, for instance in a graph that it runs."""
     _fence(ctx)
-    _move(row_id, CallStatus.PAUSED, attempt=ctx.attempt)
+    calls.move(row_id, CallStatus.PAUSED, attempt=ctx.attempt)
 
 
 @transaction.atomic
@@ -285,7 +285,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     decisions.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
         answer = decode(decision.answer)
-        _move(row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
+        calls.move(row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
         _record(row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
         return Answered(row.pk, answer)
     status, kind, text = _REFUSALS[Verdict(decision.verdict)]
@@ -293,7 +293,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         f" Reason: {decision.message}" if decision.message else ""
     )
     error = {"kind": kind, "message": message, "retryable": False, "hint": "Do not repeat it with the same arguments."}
-    _move(row.pk, status, decision=decision, error=error, ended_at=now)
+    calls.move(row.pk, status, decision=decision, error=error, ended_at=now)
     _record(row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
     return Refused(row.pk, kind, message, error["hint"])
 
@@ -315,7 +315,7 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> 
         return _tampered(row, "The arguments stored with the decision are not the ones that were decided on.")
     if not decisions.consume(decision.pk, decision.digest):
         return _tampered(row, "The decision on this call was already used.")
-    _move(row.pk, CallStatus.APPROVED, decision=decision, approved_args=decision.args, approved_digest=decision.digest)
+    calls.move(row.pk, CallStatus.APPROVED, decision=decision, approved_args=decision.args, approved_digest=decision.digest)
     row.refresh_from_db()
     return _begin(ctx, row, tool)
 
@@ -329,12 +329,12 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         return _tampered(row, "The approved arguments were changed in the database.")
     if (reason := _forbidden_now(ctx, row, tool, args)) is not None:
         error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
-        _move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+        calls.move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
         _record(row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
         return Refused(row.pk, "denied", reason, error["hint"])
     if ctx.dry_run and tool.effect != "read":
         return _simulate(row, args)
-    _move(
+    calls.move(
         row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
         executed_args=row.approved_args, executed_digest=row.approved_digest,
     )  # fmt: skip
@@ -358,7 +358,7 @@ def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, A
 
 def _simulate(row: ToolCall, args: dict[str, Any]) -> Refused:
     text = f"Dry run: {row.tool} was not executed. It would have run with these arguments."
-    _move(
+    calls.move(
         row.pk,
         CallStatus.SIMULATED,
         ended_at=timezone.now(),
@@ -376,7 +376,7 @@ def _tampered(row: ToolCall, what: str) -> Refused:
         "retryable": False,
         "hint": "",
     }
-    _move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+    calls.move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
     _record(row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
     return Refused(row.pk, "tampered", error["message"])
 
@@ -394,7 +394,7 @@ def _doubt(row: ToolCall, because: str) -> Pause:
         ),
         actor=Actor.desk(run.agent.slug),
     )  # fmt: skip
-    _move(row.pk, CallStatus.IN_DOUBT, doubt=approval)
+    calls.move(row.pk, CallStatus.IN_DOUBT, doubt=approval)
     _record(row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
     return Pause(row.pk, approval.pk, because)
 
@@ -410,38 +410,21 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     answer = decode(decision.answer) if decision.verdict == Verdict.RESPOND else "did_not_happen"
     _record(row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
     if answer == "retry":
-        _move(row.pk, CallStatus.APPROVED, doubt=None)
+        calls.move(row.pk, CallStatus.APPROVED, doubt=None)
         row.refresh_from_db()
         return _begin(ctx, row, tool)
     if answer == "happened":
-        _move(row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
+        calls.move(row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
         return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")
     text = f"{row.tool} did not take effect, as {decision.decided_by_label} confirmed."
     error = {"kind": "did_not_happen", "message": text, "retryable": True, "hint": ""}
-    _move(row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
+    calls.move(row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
     return Refused(row.pk, "did_not_happen", text)
 
 
 def keep_answer(ctx: RunContext, row_id: UUID, result: dict[str, Any]) -> None:
     """Store the message that a person's answer, or a refusal, became, so that a replay hands over the same one."""
     ToolCall.objects.filter(pk=row_id, run_id=ctx.run_id, result__isnull=True, status__in=CALL_ENDED).update(result=result)
-
-
-def _move(row_id: UUID, to: CallStatus, *, attempt: int | None = None, **fields: Any) -> bool:
-    """The only place that moves a call's status: one conditional update. ``attempt`` must match when an executing call ends;
-    it is written when one starts."""
-    rows = ToolCall.objects.filter(pk=row_id, status__in=call_sources_of(to))
-    if attempt is not None:
-        if to == CallStatus.EXECUTING:
-            fields["attempt"] = attempt
-        else:
-            rows = rows.filter(attempt=attempt)
-    moved = bool(rows.update(status=to, **fields))
-    if moved:
-        run_id = ToolCall.objects.values_list("run_id", flat=True).get(pk=row_id)
-        push("call", row_id, 0, run=run_id)
-        Run.objects.filter(pk=run_id).update(changed_at=timezone.now())
-    return moved
 
 
 def _touch_approval(row: ToolCall) -> None:
