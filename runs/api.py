@@ -1,4 +1,4 @@
-"""The API of runs: start, follow, cancel."""
+"""The API of runs: start, follow, cancel, fork, give input."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
 from agentdesk.wire import PAGE_SIZE, REFUSALS, Failure, Limit, Page, Text, Value, caller, plain, slice_of
 from approvals.models import Approval
-from runs import access, lifecycle
+from runs import access, lifecycle, threads
 from runs.models import Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus, StepKind, StepStatus
 
@@ -27,6 +27,14 @@ class StartIn(Schema, extra="forbid"):
     agent: Text = Field(description="Slug of the agent.", max_length=64)
     input: Value = Field(description="What the graph gets. A text becomes a message where the agent takes messages.")
     dry_run: bool = Field(False, description="No tool runs: each says what it would do.")
+
+
+class ForkIn(Schema, extra="forbid"):
+    checkpoint: Text = Field(description="Id of a checkpoint of the run's thread.", min_length=1, max_length=64)
+
+
+class InputIn(Schema, extra="forbid"):
+    input: Value = Field(description="What the graph gets next, on the same thread.")
 
 
 class RunOut(Schema):
@@ -121,6 +129,12 @@ class StepOut(Schema):
         )  # fmt: skip
 
 
+class CheckpointOut(Schema):
+    id: str
+    step: int
+    source: str = Field(description="What made it: input, loop, update or fork.")
+
+
 @router.post("", response={201: RunOut, REFUSALS: Failure}, summary="Start a run")
 def start_run(request: HttpRequest, payload: StartIn) -> Status[RunOut]:
     """413: the input is over the desk's limit. 409: the agent is switched off or could not be loaded."""
@@ -157,11 +171,36 @@ def list_steps(request: HttpRequest, run_id: UUID, cursor: Text | None = None, l
     return Page[StepOut](items=[StepOut.of(step) for step in page.rows], next=page.next)
 
 
+@router.get(
+    "/{run_id}/checkpoints", response={200: list[CheckpointOut], REFUSALS: Failure}, summary="Where a run can be forked"
+)
+def list_checkpoints(request: HttpRequest, run_id: UUID) -> list[CheckpointOut]:
+    """The newest 200, newest first."""
+    return checkpoints_of(_run(request, run_id))
+
+
 @router.post("/{run_id}/cancel", response={200: RunDetail, REFUSALS: Failure}, summary="Cancel a run")
 def cancel_run(request: HttpRequest, run_id: UUID) -> RunDetail:
     """A run that waits ends at once; one that works ends after its present step. 409: it has ended already."""
     run = _run(request, run_id)
     lifecycle.cancel(run.id, actor=Actor.from_request(request, "api"))
+    return detail(_run(request, run_id), caller(request))
+
+
+@router.post("/{run_id}/fork", response={201: RunOut, REFUSALS: Failure}, summary="Start a new run from a checkpoint")
+def fork_run(request: HttpRequest, run_id: UUID, payload: ForkIn) -> Status[RunOut]:
+    """Nothing that people decided carries over: the new run's calls are asked about anew. 404: no such checkpoint."""
+    run = _run(request, run_id)
+    new = lifecycle.fork(run.id, payload.checkpoint, actor=Actor.from_request(request, "api"))
+    return Status(201, RunOut.of(new, []))
+
+
+@router.post("/{run_id}/input", response={200: RunDetail, REFUSALS: Failure}, summary="Give a run new input")
+def give_input(request: HttpRequest, run_id: UUID, payload: InputIn) -> RunDetail:
+    """A new turn on the same thread; what the run was asking is superseded. 409: it is at work, or ended otherwise than by
+    success."""
+    run = _run(request, run_id)
+    lifecycle.give_input(run.id, payload.input, actor=Actor.from_request(request, "api"))
     return detail(_run(request, run_id), caller(request))
 
 
@@ -171,6 +210,11 @@ def detail(run: Run, reader: User | None) -> RunDetail:
     calls = [CallOut.of(call) for call in run.calls.all()]
     whole = RunOut.of(run, approval_ids([run])[run.id])
     return RunDetail(**whole.model_dump(), calls=calls, traceback=run.traceback if shown else None)
+
+
+def checkpoints_of(run: Run) -> list[CheckpointOut]:
+    found = threads.checkpoints(run.thread_id)
+    return [CheckpointOut(id=id, step=step, source=source) for id, step, source in found]
 
 
 def approval_ids(runs: Sequence[Run]) -> dict[UUID, list[UUID]]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection
 from django.test import Client
 
 from agentdesk.audit.record import Actor
@@ -72,6 +73,16 @@ def make_approval(team: Team, *, source_ref: str = "", requirements: dict[str, A
         "requirements": requirements or {}, "effect": "write", **facts,
     }  # fmt: skip
     return request_approval(Ask(**whole), actor=Actor.desk())[0]
+
+
+def make_checkpoint(thread_id: str, checkpoint_id: str) -> None:
+    """A checkpoint of the outermost graph, as LangGraph's saver leaves it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)"
+            """ VALUES (%s, '', %s, '{"v": 4}', '{"step": 1, "source": "loop"}')""",
+            (thread_id, checkpoint_id),
+        )
 
 
 @dataclass

@@ -11,7 +11,7 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.ids import new_id
 from runs.lifecycle import SOURCE
 from runs.models import Run, Step, ToolCall
-from tests.cast import Api, Cast, make_agent, make_approval
+from tests.cast import Api, Cast, make_agent, make_approval, make_checkpoint
 
 START = {"agent": "support", "input": {"messages": [{"role": "user", "content": "Subject: Lost parcel"}]}}
 
@@ -142,3 +142,56 @@ def test_it_does_not_cancel_for_reviewers_nor_what_has_ended(cast: Cast):
     Run.objects.update(status="succeeded")
     response = Api.of(cast.operator).post(f"runs/{run}/cancel")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "not_live")
+
+
+def test_it_forks_a_run_at_a_checkpoint(cast: Cast):
+    run = start(cast)
+    make_checkpoint(run, "c1")
+    api = Api.of(cast.operator)
+    assert api.get(f"runs/{run}/checkpoints").json() == [{"id": "c1", "step": 1, "source": "loop"}]
+    response = api.post(f"runs/{run}/fork", {"checkpoint": "c1"})
+    new = response.json()
+    assert (response.status_code, new["parent"], new["status"]) == (201, run, "queued")
+    assert api.get(f"runs/{new['id']}/checkpoints").json() == [{"id": "c1", "step": 1, "source": "loop"}]
+    entry = AuditEntry.objects.get(action="run.forked")
+    assert (entry.actor_id, str(entry.run_id)) == (cast.operator.pk, new["id"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({"checkpoint": "c2"}, 404), ({"checkpoint": "x" * 65}, 422), ({"checkpoint": "a\0"}, 422), ({}, 422)]
+)
+def test_it_forks_at_no_checkpoint_that_is_none(cast: Cast, body: dict[str, Any], status: int):
+    run = start(cast)
+    make_checkpoint(run, "c1")
+    assert Api.of(cast.operator).post(f"runs/{run}/fork", body).status_code == status
+    assert Run.objects.count() == 1
+
+
+def test_it_gives_new_input_and_what_was_asked_no_longer_counts(cast: Cast):
+    run = start(cast)
+    asked = make_approval(cast.support, source=SOURCE, source_ref=run)
+    Run.objects.update(status="waiting")
+    response = Api.of(cast.operator).post(f"runs/{run}/input", {"input": {"messages": "Never mind."}})
+    assert (response.status_code, response.json()["status"]) == (200, "queued")
+    asked.refresh_from_db()
+    assert asked.status == "superseded"
+    assert AuditEntry.objects.get(action="run.input").actor_id == cast.operator.pk
+
+
+@pytest.mark.parametrize(("body", "code"), [({"input": None}, 422), ({"input": "x" * 300_000}, 413), ({"input": "x"}, 409)])
+def test_it_gives_no_input_that_is_none_nor_to_a_run_at_work(cast: Cast, body: dict[str, Any], code: int):
+    run = start(cast)
+    Run.objects.update(status="running")
+    assert Api.of(cast.operator).post(f"runs/{run}/input", body).status_code == code
+    assert Run.objects.get().status == "running"
+
+
+@pytest.mark.parametrize(("verb", "body"), [("fork", {"checkpoint": "c1"}), ("input", {"input": "x"})])
+def test_only_operators_of_the_team_fork_and_give_input(cast: Cast, verb: str, body: dict[str, Any]):
+    run = start(cast)
+    make_checkpoint(run, "c1")
+    Run.objects.update(status="succeeded")
+    for who, status in (("reviewer", 403), ("stranger", 404)):
+        assert Api.of(getattr(cast, who)).post(f"runs/{run}/{verb}", body).status_code == status
+    assert Run.objects.count() == 1
+    assert Run.objects.get().status == "succeeded"

@@ -21,7 +21,7 @@ from agentdesk.people.tokens import authenticate
 from approvals.models import Decision
 from runs.lifecycle import SOURCE
 from runs.models import Run
-from tests.cast import Cast, make_agent, make_approval, make_cast
+from tests.cast import Cast, make_agent, make_approval, make_cast, make_checkpoint
 
 
 def run(*words: object) -> str:
@@ -113,6 +113,21 @@ def test_it_cancels_and_continues(cast: Cast):
     assert run_json("runs", "continue", started.pk)["status"] == "queued"
     with pytest.raises(Refused, match="may not"):
         run("runs", "cancel", started.pk, "--as", "reviewer")
+
+
+def test_it_forks_and_gives_input(cast: Cast):
+    run("runs", "start", "support", "--input", "{}")
+    started = Run.objects.get()
+    make_checkpoint(started.thread_id, "c1")
+    assert run_json("runs", "checkpoints", started.pk) == [{"id": "c1", "step": 1, "source": "loop"}]
+    forked = run_json("runs", "fork", started.pk, "--checkpoint", "c1", "--as", "operator")
+    assert (forked["parent"], forked["requested_by"]) == (str(started.pk), "Operator")
+    Run.objects.filter(pk=started.pk).update(status="succeeded")
+    assert run_json("runs", "input", started.pk, "--input", '{"text": "more"}')["status"] == "queued"
+    with pytest.raises(Refused):
+        run("runs", "fork", started.pk, "--checkpoint", "c2")
+    with pytest.raises(Refused, match="waits for people or has succeeded"):
+        run("runs", "input", started.pk, "--input", "{}")
 
 
 def test_it_decides_as_a_person(cast: Cast):

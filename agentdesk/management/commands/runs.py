@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from agentdesk.management.verbs import Refused, VerbCommand, actor, add_as, add_limit, json_of, person
 from agentdesk.people.models import User
 from runs import lifecycle
-from runs.api import RunDetail, RunOut, approval_ids, detail
+from runs.api import RunDetail, RunOut, approval_ids, checkpoints_of, detail
 from runs.models import Run
 from runs.states import ENDED, RunStatus
 
@@ -19,7 +19,7 @@ COLUMNS = ("id", "agent", "status", "title", "requested_by", "created_at")
 
 
 class Command(VerbCommand):
-    help = "Start, list, show, cancel and continue runs."
+    help = "Start, list, show, cancel, continue and fork runs."
 
     def add_verbs(self) -> None:
         start = self.verb("start", self.start, "Start a run.")
@@ -36,12 +36,19 @@ class Command(VerbCommand):
         add_as(listed)
         for name, run, help in (
             ("show", self.show_run, "Show a run with its tool calls."),
+            ("checkpoints", self.checkpoints, "List where a run can be forked, newest first."),
             ("cancel", self.cancel, "Cancel a run."),
             ("continue", self.go_on, "Continue a run that failed or stopped."),
+            ("fork", self.fork, "Start a new run from a checkpoint of another."),
+            ("input", self.give_input, "Give new input to a run that waits or has succeeded, on the same thread."),
         ):
             parser = self.verb(name, run, help)
             parser.add_argument("id", metavar="ID")
             add_as(parser)
+            if name == "fork":
+                parser.add_argument("--checkpoint", required=True, metavar="C")
+            if name == "input":
+                parser.add_argument("--input", required=True, metavar="JSON|@FILE")
 
     def start(self, *, agent: str, input: str, dry_run: bool, wait: bool, timeout: float, **options: Any) -> None:
         value = json_of(input, "--input")
@@ -66,12 +73,25 @@ class Command(VerbCommand):
     def show_run(self, *, id: str, **options: Any) -> None:
         self._show(_run(id, options["username"]), options)
 
+    def checkpoints(self, *, id: str, **options: Any) -> None:
+        rows = [checkpoint.model_dump() for checkpoint in checkpoints_of(_run(id, options["username"]))]
+        self.show_list(rows, ("id", "step", "source"), as_json=options["json"])
+
     def cancel(self, *, id: str, **options: Any) -> None:
         lifecycle.cancel(_run(id, options["username"]).pk, actor=actor(options["username"]))
         self._show(_run(id, options["username"]), options)
 
     def go_on(self, *, id: str, **options: Any) -> None:
         lifecycle.continue_(_run(id, options["username"]).pk, actor=actor(options["username"]))
+        self._show(_run(id, options["username"]), options)
+
+    def fork(self, *, id: str, checkpoint: str, **options: Any) -> None:
+        parent = _run(id, options["username"])
+        self._show(lifecycle.fork(parent.pk, checkpoint, actor=actor(options["username"])), options)
+
+    def give_input(self, *, id: str, input: str, **options: Any) -> None:
+        value = json_of(input, "--input")
+        lifecycle.give_input(_run(id, options["username"]).pk, value, actor=actor(options["username"]))
         self._show(_run(id, options["username"]), options)
 
     def _waited(self, run: Run, timeout: float) -> Run:
