@@ -177,7 +177,8 @@ def _lock(approval_id: UUID | str, user: User) -> Approval:
 
 def _cast(approval: Approval, vote: _Vote) -> Outcome:
     _check_person(approval, vote)
-    repeated = _repeated(approval, vote)
+    earlier = Review.objects.filter(approval=approval, version=approval.version, reviewer=vote.user).first()
+    repeated = _repeated(approval, vote, earlier)
     if repeated is not None:
         return repeated
     _check_current(approval, vote)
@@ -185,12 +186,12 @@ def _cast(approval: Approval, vote: _Vote) -> Outcome:
         raise InvalidAnswer({"verdict": [_("This cannot be answered with %(verdict)s.") % {"verdict": vote.verdict.label}]})
     match vote.verdict:
         case Verdict.MODIFY:
-            return _modify(approval, vote)
+            return _modify(approval, vote, earlier)
         case Verdict.RESPOND:
             _check_answer(approval, vote)
         case Verdict.REJECT if approval.requirements.get("message_required") and not vote.message:
             raise InvalidAnswer({"message": [_("Say why.")]})
-    return _count(approval, vote, _write_review(approval, vote, vote.verdict))
+    return _count(approval, vote, _write_review(approval, vote, vote.verdict, earlier))
 
 
 def _check_person(approval: Approval, vote: _Vote) -> None:
@@ -223,9 +224,8 @@ def _check_answer(approval: Approval, vote: _Vote) -> None:
         raise InvalidAnswer({path or "answer": texts for path, texts in errors.items()})
 
 
-def _repeated(approval: Approval, vote: _Vote) -> Outcome | None:
+def _repeated(approval: Approval, vote: _Vote, mine: Review | None) -> Outcome | None:
     """The standing outcome, if this very post was counted before."""
-    mine = _review_of(approval, vote.user)
     if mine is None or not _is_same_post(approval, vote, mine):
         return None
     standing = approval.standing
@@ -254,7 +254,7 @@ def _side(verdict: str) -> str:
     return Verdict.APPROVE if verdict == Verdict.MODIFY else verdict
 
 
-def _modify(approval: Approval, vote: _Vote) -> Outcome:
+def _modify(approval: Approval, vote: _Vote, earlier: Review | None) -> Outcome:
     """Make version n+1 of the arguments, if there is a change; the editor's vote counts for it."""
     if not isinstance(vote.args, Mapping):
         raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
@@ -265,7 +265,7 @@ def _modify(approval: Approval, vote: _Vote) -> Outcome:
     changed = _digest_with(approval, args)
     if changed == approval.digest:
         verdict = Verdict.APPROVE if Verdict.APPROVE in approval.allowed else Verdict.MODIFY
-        return _count(approval, vote, _write_review(approval, vote, verdict))
+        return _count(approval, vote, _write_review(approval, vote, verdict, earlier))
     requirements, policy_version = _required_for(approval, args)
     before = {"version": approval.version, "digest": approval.digest}
     moved = moves.move(
@@ -275,7 +275,7 @@ def _modify(approval: Approval, vote: _Vote) -> Outcome:
     )  # fmt: skip
     if not moved:
         raise NotCurrent(approval)
-    return _count(approval, vote, _write_review(approval, vote, Verdict.MODIFY), before)
+    return _count(approval, vote, _write_review(approval, vote, Verdict.MODIFY, None), before)
 
 
 def _required_for(approval: Approval, args: dict[str, Any]) -> tuple[Requirements, int | None]:
@@ -300,21 +300,16 @@ def _sooner(approval: Approval, requirements: Requirements) -> Any:
     return min(approval.expires_at, timezone.now() + timedelta(seconds=requirements["expires_after"]))
 
 
-def _write_review(approval: Approval, vote: _Vote, verdict: Verdict) -> Review:
+def _write_review(approval: Approval, vote: _Vote, verdict: Verdict, earlier: Review | None) -> Review:
     """Store the vote. A reviewer has one for each version; a later one takes the place of the earlier."""
     digest = _answer_digest(approval, vote.answer) if verdict == Verdict.RESPOND else approval.digest
     facts = {"verdict": verdict, "message": vote.message, "digest": digest}
-    mine = _review_of(approval, vote.user)
-    if mine is None:
+    if earlier is None:
         return Review.objects.create(approval=approval, version=approval.version, reviewer=vote.user, **facts)
     for name, value in facts.items():
-        setattr(mine, name, value)
-    mine.save(update_fields=list(facts))
-    return mine
-
-
-def _review_of(approval: Approval, user: User) -> Review | None:
-    return Review.objects.filter(approval=approval, version=approval.version, reviewer=user).first()
+        setattr(earlier, name, value)
+    earlier.save(update_fields=list(facts))
+    return earlier
 
 
 def _count(approval: Approval, vote: _Vote, mine: Review, before: dict[str, Any] | None = None) -> Outcome:
@@ -354,10 +349,13 @@ def _conclude(approval: Approval, vote: _Vote, mine: Review) -> Decision:
 
 def _progress(approval: Approval, mine: Review) -> tuple[int, int]:
     """Votes for the current version that agree with ``mine``, of people who review now, and how many are needed."""
+    requirements = freeze(approval.requirements, approval.team_id)
+    if requirements["count"] == 1:
+        return 1, 1  # whoever cast ``mine`` reviews for the one group: that was checked first
     same = [Verdict.APPROVE, Verdict.MODIFY] if _side(mine.verdict) == Verdict.APPROVE else [mine.verdict]
     votes = Review.objects.filter(approval=approval, version=approval.version, verdict__in=same, digest=mine.digest)
     voters = access.teams_reviewed_by(votes.values("reviewer"), approval.reviewing_teams())
-    return progress(freeze(approval.requirements, approval.team_id), voters)
+    return progress(requirements, voters)
 
 
 def _expire(approval: Approval) -> bool:
