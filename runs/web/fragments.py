@@ -39,10 +39,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands above the story. ``waited`` is in seconds; ``waits_since`` is set while the run waits. All of it changes
-    only when the run's revision rises."""
+    """What stands above the story. ``waited`` is in seconds; ``waits_since`` is set while the run waits, ``worked_since`` while
+    its first stretch of work goes on. All of it changes only when the run's revision rises."""
 
     state: State
+    worked_since: datetime | None
     waited: float
     waits_since: datetime | None
     result: str
@@ -86,6 +87,7 @@ def _head(run: Run) -> Head:
     seconds, since = waited(run.steps.filter(kind=StepKind.PAUSE).values_list("started_at", "ended_at"))
     return Head(
         state=state_of(run),
+        worked_since=run.started_at if run.status == RunStatus.RUNNING and run.attempt == 1 else None,
         waited=seconds,
         waits_since=since if run.status == RunStatus.WAITING else None,
         result=_result(run.output),

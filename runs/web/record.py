@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from agentdesk.audit.access import newest, readable
 from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Role, User
+from agentdesk.templatetags.desk import plain
 from approvals.models import Approval
 from runs.lifecycle import SOURCE, limits_of
 from runs.models import Run
@@ -22,6 +23,16 @@ class Gauge:
     name: str
     used: float
     limit: float
+
+
+def given(run: Run) -> tuple[str, bool]:
+    """What the run was given to do: the first message of a conversation, else all of it as JSON (True)."""
+    stored = run.input
+    messages = stored.get("messages") if isinstance(stored, dict) and set(stored) == {"messages"} else None
+    first = messages[0] if isinstance(messages, list) and len(messages) == 1 else stored
+    content = first.get("content") if isinstance(first, dict) else first
+    words = content if isinstance(content, str) else None
+    return (plain(stored), True) if words is None else (words, False)
 
 
 def gauges(run: Run) -> list[Gauge]:

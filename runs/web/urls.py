@@ -8,7 +8,9 @@ urlpatterns = [
     path("runs/start/", views.start, name="start"),
     path("runs/<uuid:run_id>/", views.detail, name="detail"),
     path("runs/<uuid:run_id>/story/", views.story, name="story"),
+    path("runs/<uuid:run_id>/timeline/", views.drawn, name="timeline"),
     path("runs/<uuid:run_id>/panel/", views.panel, name="panel"),
     path("runs/<uuid:run_id>/cancel/", views.cancel, name="cancel"),
+    path("runs/<uuid:run_id>/continue/", views.go_on, name="continue"),
     path("agents/", views.agents, name="agents"),
 ]

@@ -25,8 +25,9 @@ from runs.web.calls import loaded
 from runs.web.forms import StartForm, takes_words
 from runs.web.fragments import ICONS, render_call, render_line, render_run
 from runs.web.lists import Filter, agents_of, listing
-from runs.web.record import approvals_of, entries_of, gauges, may_read_record
+from runs.web.record import approvals_of, entries_of, gauges, given, may_read_record
 from runs.web.story import in_order, lines
+from runs.web.timeline import timeline
 
 LINES = 400  # steps on one page
 CALLS = 300
@@ -60,8 +61,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 @login_required
 def detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _visible(request, run_id)
-    context = {"section": "runs", "run": run, "panel": _panel(request, run), **_story(request, run)}
-    return render(request, "runs/run.html", context)
+    return render(request, "runs/run.html", _page(request, run))
 
 
 @require_safe
@@ -78,6 +78,14 @@ def panel(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return HttpResponse(_panel(request, _visible(request, run_id)))
 
 
+@require_safe
+@login_required
+def drawn(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """The timeline, as of now."""
+    run = _visible(request, run_id)
+    return render(request, "runs/_timeline.html", {"run": run, "timeline": timeline(run)})
+
+
 @require_POST
 @login_required
 def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
@@ -87,6 +95,19 @@ def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
     except RunError as refused:
         return _refusal(request, run, refused)
     messages.success(request, _("The run is being cancelled."))
+    return redirect("runs:detail", run.pk)
+
+
+@require_POST
+@login_required
+def go_on(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Continue a run that failed or was stopped."""
+    run = _visible(request, run_id)
+    try:
+        lifecycle.continue_(run.pk, actor=Actor.from_request(request))
+    except RunError as refused:
+        return _refusal(request, run, refused)
+    messages.success(request, _("The run goes on from its last checkpoint."))
     return redirect("runs:detail", run.pk)
 
 
@@ -121,6 +142,12 @@ def _visible(request: HttpRequest, run_id: UUID) -> Run:
     return get_object_or_404(Run.objects.visible_to(person(request)).select_related("agent", "team", "parent"), pk=run_id)
 
 
+def _page(request: HttpRequest, run: Run) -> dict[str, Any]:
+    words, is_json = given(run)
+    made = {"panel": _panel(request, run), "timeline": timeline(run), "given": words, "given_as_json": is_json}
+    return {"section": "runs", **made, **_story(request, run)}
+
+
 def _story(request: HttpRequest, run: Run) -> dict[str, Any]:
     before = request.GET.get("before", "")
     steps = run.steps.order_by("-id")
@@ -147,6 +174,7 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         "is_live": run.status in LIVE,
         "gauges": gauges(run),
         "approvals": [(one, sentence(one)) for one in asked],
+        "may_continue": run.status in (RunStatus.FAILED, RunStatus.STOPPED) and access.may_operate(user, run),
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),
         "entries": entries_of(user, run, [one.pk for one in asked]) if may_read_record(user, run) else None,
         "traceback": run.traceback if access.may_see_traceback(user, run) else "",
@@ -182,5 +210,4 @@ def _start_page(request: HttpRequest, agent: Agent, startable: list[Agent], form
 def _refusal(request: HttpRequest, run: Run, refused: RunError) -> HttpResponse:
     """The run's page as it is now, with the reason on top."""
     messages.error(request, str(refused))
-    context = {"section": "runs", "run": run, "panel": _panel(request, run), **_story(request, run)}
-    return render(request, "runs/run.html", context, status=refused.status)
+    return render(request, "runs/run.html", _page(request, run), status=refused.status)

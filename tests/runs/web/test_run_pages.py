@@ -242,6 +242,37 @@ def test_it_wants_a_csrf_token_to_cancel(cast):
     assert (run.cancel_requested_at, Run.objects.count()) == (None, 1)
 
 
+def test_it_continues_a_failed_run_for_an_operator(client, cast):
+    run = make_run(cast, status=RunStatus.FAILED, requester=None, error={"kind": "x", "message": "y"})
+    client.force_login(cast.reviewer)
+    assert "Continue from" not in client.get(f"/runs/{run.pk}/").content.decode()
+    assert client.post(f"/runs/{run.pk}/continue/").status_code == 403
+    client.force_login(cast.operator)
+    assert "Continue from" in client.get(f"/runs/{run.pk}/").content.decode()
+    assert client.get(f"/runs/{run.pk}/continue/").status_code == 405
+    assert client.post(f"/runs/{run.pk}/continue/").status_code == 302
+    assert client.post(f"/runs/{run.pk}/continue/").status_code == 409
+    run.refresh_from_db()
+    assert run.status == RunStatus.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ({"messages": [{"role": "user", "content": "Refund <b>order</b> 1."}]}, "Refund &lt;b&gt;order&lt;/b&gt; 1."),
+        ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "second"}]}, "second"),
+        ({"ticket": 4711}, "&quot;ticket&quot;: 4711"),
+        ("plain words", "plain words"),
+        ({"messages": "odd"}, "&quot;messages&quot;: &quot;odd&quot;"),
+        ({"messages": [17]}, "17"),
+    ],
+)
+def test_it_shows_what_the_run_was_given(client, cast, stored, expected):
+    run = make_run(cast, input=stored)
+    client.force_login(cast.reviewer)
+    assert expected in client.get(f"/runs/{run.pk}/").content.decode()
+
+
 # --- starting -------------------------------------------------------------------------------------------------------------
 
 
