@@ -20,7 +20,7 @@ from approvals.models import Approval, Decision, Evaluation
 from approvals.policy.requirements import freeze
 from approvals.signals import requested, tell
 from approvals.states import PEOPLES_VERDICTS, Kind, Risk, Status, Verdict
-from approvals.texts import is_storable, storable
+from approvals.texts import is_deep, is_storable, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,9 @@ def _check(ask: Ask) -> None:
 
 
 def check_size(*parts: Any) -> None:
-    """Raises TooLarge when ``parts`` together are more than the desk takes in one piece."""
+    """Raises TooLarge when ``parts`` together are more, or deeper, than the desk takes in one piece."""
+    if is_deep(parts):
+        raise TooLarge(_("This is nested too deeply."))
     size, limit = sum(len(canonical(part)) for part in parts), settings.INPUT_MAX_BYTES
     if size > limit:
         raise TooLarge(_("This is %(size)d bytes; %(limit)d are allowed.") % {"size": size, "limit": limit})

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode, encode
 from approvals import answers
+from approvals.texts import is_deep
 from approvals.web.schemas import ABSENT, INTEGER, NUMBER, Control, Slot, slots_of
 
 UNCHANGED = object()
@@ -300,7 +301,10 @@ def _read_list(text: str, slot: Slot) -> list[Any]:
 
 def _read_json(text: str, slot: Slot) -> Any:
     try:
-        return decode(json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object))
+        read = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        if is_deep(read):
+            raise RecursionError
+        return decode(read)
     except RecursionError:
         raise ValidationError(_("This JSON is nested too deeply.")) from None
     except json.JSONDecodeError as error:

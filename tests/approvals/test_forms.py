@@ -233,6 +233,7 @@ def test_it_changes_one_part_of_an_object():
         ("anything", '{"$": "nonsense"}'),
         ("anything", '{"$": "map", "v": [[1]]}'),
         ("anything", "[" * 100_000),
+        ("anything", "[" * 200 + "]" * 200),
         ("address.zip", "12"),
         ("kind", "payment"),
     ],

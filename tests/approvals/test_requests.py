@@ -110,6 +110,14 @@ def test_it_refuses_what_is_too_large(team, settings):
         requests.request_approval(make_ask(team, args={"text": "x" * settings.INPUT_MAX_BYTES}), actor=DESK)
 
 
+def test_it_refuses_what_is_nested_too_deeply(team):
+    args = {}
+    for _level in range(5000):
+        args = {"a": args}
+    with pytest.raises(TooLarge, match="deep"):
+        requests.request_approval(make_ask(team, args=args), actor=DESK)
+
+
 def test_it_stores_whatever_an_agent_says(team):
     args = {"nul": "a\x00b", "half": "\ud800", "big": 2**70, "nested": {"$": 1}}
     approval = make_approval(team, args=args, args_schema=None, reason="why \x00 \ud800", subject="\x00")
