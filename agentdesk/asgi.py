@@ -4,20 +4,23 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentdesk.settings")
 
-from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.asgi import get_asgi_application
-from django.urls import path
+import django
 
-pages = get_asgi_application()
+django.setup()
 
 # These need Django set up. Without our Celery application a task would be sent to a default broker.
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.urls import path  # noqa: E402
+
 import agentdesk.celery  # noqa: E402, F401
 from agentdesk.live.consumer import LiveConsumer  # noqa: E402
+from agentdesk.pages import PagesHandler  # noqa: E402
 from agentdesk.static_files import StaticFiles  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": StaticFiles(pages),
+        "http": StaticFiles(PagesHandler(settings.PAGE_THREADS)),
         "websocket": URLRouter([path("ws/live/", LiveConsumer.as_asgi())]),
     }
 )

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "agentdesk.urls"
+PAGE_THREADS = env.int("PAGE_THREADS", default=12)  # requests that a web process works on at the same time
 ASGI_APPLICATION = "agentdesk.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
