@@ -15,7 +15,6 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
-from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
 
@@ -40,11 +39,11 @@ class PagesHandler(ASGIHandler):
             if response.streaming:
                 await self._in_thread(response.close)
 
-    def _answer(self, scope: Any, body: IO[bytes]) -> HttpResponseBase:
+    def _answer(self, scope: Any, body: IO[bytes]) -> Any:
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         request, refusal = self.create_request(scope, body)
-        response = refusal if request is None else self.get_response(request)
+        response: Any = refusal if request is None else self.get_response(request)
         response._handler_class = self.__class__
         if not response.streaming:
             response.close()  # its content is complete; what it held (the database connection) is not needed any more
