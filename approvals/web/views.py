@@ -38,7 +38,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "done": done,
         "query": wanted.text,
         "rows": _rows(request),
-        "views": _views(user, wanted),
+        "views": _views(user, None if done else wanted),
         "inbox_count": queue.capped_count(queue.waiting_for(user)),
     }
     return render(request, "approvals/inbox.html", context)
@@ -153,13 +153,18 @@ def _rows(request: HttpRequest) -> SafeString:
     return SafeString(render_to_string("approvals/_rows.html", context).strip())
 
 
-def _views(user: User, wanted: Filter) -> list[dict[str, Any]]:
+def _views(user: User, wanted: Filter | None) -> list[dict[str, Any]]:
     """The rail: everything that waits, and each risk."""
     inbox_url = reverse("approvals:inbox")
     everything = {
-        "value": "all", "label": _("Everything"), "url": inbox_url, "icon": "filter", "tone": "", "here": not wanted,
+        "value": "all",
+        "label": _("Everything"),
+        "url": inbox_url,
+        "icon": "filter",
+        "tone": "",
+        "here": wanted is not None and not wanted,
         "count": queue.capped_count(queue.waiting_for(user)),
-    }  # fmt: skip
+    }
     by_risk = [
         {
             "value": risk.value,
@@ -167,7 +172,7 @@ def _views(user: User, wanted: Filter) -> list[dict[str, Any]]:
             "url": _address(inbox_url, q=f"risk:{risk}"),
             "icon": f"risk-{risk}",
             "tone": f"mark {risk}",
-            "here": wanted.text == f"risk:{risk}",
+            "here": wanted is not None and wanted.text == f"risk:{risk}",
             "count": queue.capped_count(queue.waiting_for(user).filter(risk=risk)),
         }
         for risk in reversed(Risk)

@@ -115,5 +115,5 @@ document.addEventListener("htmx:after:swap", () => {
 
 if (list()) {
   setInterval(sweep, 1000);
-  preview(list().querySelector("[data-row]:not([data-gone])"));
+  preview(list().querySelector("[data-row]"));
 }

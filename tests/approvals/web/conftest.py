@@ -1,15 +1,20 @@
 """Two teams, their reviewers, and browsers of theirs."""
 
+import os
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from agentdesk.embedded.ports import LOOPBACK, free_port
 from agentdesk.people.models import Team, User
 from approvals.models import Approval
 from tests.approvals.cast import make_approval, make_team, make_user
+from tests.conftest import database, database_name, make_database
+from tests.desk import Desk
 
 HTMX = {"HX-Request": "true"}
 
@@ -59,3 +64,45 @@ def binding(approval: Approval, verdict: str, **typed: Any) -> dict[str, Any]:
 def post(client: Client, approval: Approval, verdict: str = "approve", *, htmx: bool = True, **typed: Any) -> HttpResponse:
     address = reverse("approvals:decide", args=[approval.pk])
     return client.post(address, binding(approval, verdict, **typed), headers=HTMX if htmx else {})
+
+
+@pytest.fixture(scope="module")
+def web_process(django_db_setup, django_db_blocker, tmp_path_factory):
+    """A desk's web process with a database of its own, for all browser tests of a module."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("web")
+    name = f"{database_name()}_pages"
+    facts = {key: os.environ[key].rsplit("/", 1)[0] + f"/{name}" for key in ("DATABASE_URL", "DATABASE_OWNER_URL")}
+    facts |= {"AGENTDESK_URL": f"http://{LOOPBACK}:{port}", "AGENTDESK_STATE_DIR": str(folder)}
+    desk = Desk(folder, os.environ | facts, ports={"web": port})
+    with django_db_blocker.unblock():
+        make_database(name)
+    try:
+        desk.start_web("web")
+        yield desk
+    finally:
+        desk.stop()
+
+
+@pytest.fixture
+def web(web_process, django_db_blocker):
+    """The web process, this test's own connections leading to its database; its pages hear what this process pushes. What
+    a test writes there stays: each has teams and people of its own."""
+    with django_db_blocker.unblock(), database(f"{database_name()}_pages"):
+        yield web_process
+
+
+@pytest.fixture
+def open_as(web, new_page):
+    """Return a function that opens an address of the desk as a user, in a browser profile of their own."""
+
+    def open_page(user: User, address: str, **options: Any) -> Any:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        page = new_page(**{"base_url": web.url, "viewport": {"width": 1440, "height": 900}, **options})
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": web.url}])
+        page.goto(address)
+        return page
+
+    return open_page

@@ -107,7 +107,7 @@ def test_it_offers_listed_answers_as_choices(client_of, team):
             {"answer-days": "3"},
             {"days": 3},
         ),
-        ({"type": "integer"}, {"answer-": "3"}, 3),
+        ({"type": "integer"}, {"answer-value": "3"}, 3),
         ({"type": "string"}, {"answer": "three"}, "three"),
     ],
 )

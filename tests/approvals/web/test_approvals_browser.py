@@ -1,0 +1,268 @@
+"""The inbox and the decision page in a browser: they live, a push eats no typing, and keys do what buttons do."""
+
+import re
+import signal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
+
+from agentdesk.live.push import flush
+from approvals.models import Approval, Decision
+from tests.approvals.cast import make_approval, make_team, make_user, post
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+EVIL = (
+    '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2">'
+    '<a href="javascript:window.hacked=3" hx-get="/x">x</a>'
+)
+LIVE = {"name": "data-state", "value": "live"}
+
+
+@pytest.fixture
+def people(web):
+    team = make_team("Support")
+    reviewer = make_user(team, name="robin", first_name="Robin", last_name="Vale")
+    return team, reviewer, make_user(team, name="sam", first_name="Sam", last_name="Ashby")
+
+
+def ask(team, **facts):
+    approval = make_approval(team, **facts)
+    assert flush()
+    return approval
+
+
+def decide(approval, user, verdict="approve", **facts):
+    post(approval, user, verdict, **facts)
+    assert flush()
+
+
+def page_of(approval):
+    return f"/approvals/{approval.pk}/"
+
+
+def row_of(page, approval):
+    return page.locator(f"#row-{approval.pk}")
+
+
+def is_live(page):
+    expect(page.locator("#wire")).to_have_attribute(**LIVE)
+
+
+def test_it_fills_the_inbox_without_reloading(open_as, people):
+    team, reviewer, second = people
+    first = ask(team, risk="low")
+    page = open_as(reviewer, "/")
+    is_live(page)
+    page.mouse.move(1400, 10)
+
+    urgent = ask(team, risk="critical")
+    expect(row_of(page, urgent)).to_be_visible()
+    expect(page.locator("[data-row]").first).to_have_id(f"row-{urgent.pk}")
+    expect(page.locator("#inbox-count")).to_have_text("2")
+    expect(page).to_have_title("(2) Inbox · AgentDesk")
+
+    row_of(page, first).hover()
+    later = ask(team, risk="critical")
+    expect(page.locator("[data-fresh]")).to_contain_text("1 new")
+    expect(row_of(page, later)).to_have_count(0)
+    page.locator("[data-fresh]").click()
+    expect(row_of(page, later)).to_be_visible()
+    expect(page.locator("[data-fresh]")).to_be_hidden()
+
+    page.mouse.move(1400, 10)
+    decide(first, second)
+    expect(row_of(page, first)).to_contain_text("Approved by Sam Ashby")
+    expect(row_of(page, first)).to_have_count(0, timeout=9_000)
+
+
+def test_it_shows_nothing_of_another_team(open_as, people):
+    team, _reviewer, _second = people
+    page = open_as(make_user(make_team("Finance"), name="eve"), "/")
+    is_live(page)
+    page.mouse.move(1400, 10)
+    foreign = ask(team)
+    page.wait_for_timeout(800)
+    expect(row_of(page, foreign)).to_have_count(0)
+    expect(page.get_by_text("Nothing waits for your teams.")).to_be_visible()
+
+
+def test_it_modifies_with_the_difference_in_view(open_as, people):
+    team, reviewer, _second = people
+    approval = ask(team, risk="medium")
+    page = open_as(reviewer, page_of(approval))
+    is_live(page)
+    page.keyboard.press("m")
+    expect(page.locator("[name=args-amount]")).to_be_focused()
+    page.locator("[name=args-amount]").fill("212.50")
+    expect(page.locator("[data-changes]")).to_have_text("Amount 240.00 212.50")
+    page.get_by_role("button", name="Approve with 1 change").click()
+    expect(page.locator("#panel")).to_contain_text("Modified by Robin Vale")
+    expect(page.locator("#approval h1")).to_have_text("Issue refund 212.50 for order A-1")
+    assert Decision.objects.get(approval=approval).verdict == "modify"
+
+
+def test_it_puts_a_wrong_value_back_at_its_field(open_as, people):
+    team, reviewer, _second = people
+    page = open_as(reviewer, page_of(ask(team)))
+    page.locator("#act-modify > summary").click()
+    page.locator("[name=args-amount]").fill("a lot")
+    page.get_by_role("button", name="Approve with 1 change").click()
+    expect(page.locator("[name=args-amount]")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[name=args-amount]")).to_have_value("a lot")
+    expect(page.locator("#panel [role=alert]").filter(visible=True)).to_contain_text("Not sent")
+
+
+def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
+    team, reviewer, _second = people
+    low, medium, high = (ask(team, risk=risk) for risk in ("low", "medium", "high"))
+    page = open_as(reviewer, page_of(high))
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    assert Approval.objects.get(pk=high.pk).is_pending
+
+    page.goto(page_of(medium))
+    page.keyboard.press("a")
+    expect(page.get_by_role("button", name="Approve refund 240.00")).to_be_focused()
+    assert Approval.objects.get(pk=medium.pk).is_pending
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+
+    page.goto(page_of(low))
+    page.keyboard.press("r")
+    page.keyboard.type("a reason with a, m and r")
+    assert Approval.objects.get(pk=low.pk).is_pending
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_label("Use keys in this browser").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    assert Approval.objects.get(pk=low.pk).is_pending
+    page.evaluate("localStorage.clear()")
+    page.keyboard.press("a")
+    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+
+
+def test_it_walks_the_inbox_by_keys(open_as, people):
+    team, reviewer, _second = people
+    first, second = ask(team, risk="high"), ask(team, risk="low", action="cancel_order", args_schema=None)
+    page = open_as(reviewer, "/")
+    expect(page.locator("#preview-card h1")).to_have_text("Issue refund 240.00 for order A-1")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(row_of(page, second)).to_have_class(re.compile("current"))
+    expect(page.locator("#preview-card h1")).to_contain_text("Cancel order")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(page_of(first)))
+
+
+def test_it_eats_no_typing_when_somebody_else_decides(open_as, people):
+    team, reviewer, second = people
+    approval = ask(team)
+    page = open_as(reviewer, page_of(approval))
+    is_live(page)
+    page.keyboard.press("m")
+    page.locator("[name=args-amount]").fill("200.00")
+    page.locator("#modify-message").fill("half")
+    decide(approval, second)
+    expect(page.locator("#approval")).to_contain_text("Approved by Sam Ashby")
+    expect(page.get_by_text("This approval changed since you began.")).to_be_visible()
+    expect(page.locator("[name=args-amount]")).to_have_value("200.00")
+    page.get_by_role("button", name="Approve with 1 change").click()
+    panel = page.locator("#panel")
+    expect(panel).to_contain_text("Somebody else was first.")
+    expect(panel.get_by_label("Message")).to_have_value("half")
+    expect(panel.get_by_label("Amount")).to_have_value("200.00")
+
+
+def test_it_takes_the_panel_along_while_nobody_types(open_as, people):
+    team, reviewer, second = people
+    approval = ask(team)
+    page = open_as(reviewer, page_of(approval))
+    is_live(page)
+    decide(approval, second, "reject", message="No.")
+    expect(page.locator("#panel")).to_contain_text("Rejected by Sam Ashby")
+    expect(page.locator("#panel form")).to_have_count(0)
+    expect(page.locator("#announce")).to_have_text("Rejected by Sam Ashby")
+
+
+def test_it_says_offline_and_catches_up_afterwards(open_as, people, web):
+    team, reviewer, second = people
+    approval = ask(team)
+    page = open_as(reviewer, page_of(approval))
+    is_live(page)
+    web.kill("web", signal.SIGKILL)
+    expect(page.locator("#wire")).to_have_text("Offline")
+    expect(page.locator("#offline")).to_be_visible()
+    post(approval, second)
+    web.restart("web")
+    expect(page.locator("#wire")).to_have_text("Live", timeout=30_000)
+    expect(page.locator("#offline")).to_be_hidden()
+    expect(page.locator("#panel")).to_contain_text("Approved by Sam Ashby")
+
+
+def test_it_keeps_what_was_typed_when_the_session_ends(open_as, people):
+    team, reviewer, _second = people
+    page = open_as(reviewer, page_of(ask(team)))
+    is_live(page)
+    page.keyboard.press("r")
+    page.locator("#reject-message").fill("a long reason")
+    Session.objects.all().delete()  # nobody else is signed in meanwhile
+    page.locator("#act-reject .btn.solid").click()
+    expect(page.locator("#signed-out")).to_be_visible()
+    expect(page.locator("#reject-message")).to_have_value("a long reason")
+    expect(page.locator("#wire")).to_have_text("Signed out")
+
+
+def test_it_keeps_hostile_text_inert(open_as, people):
+    team, reviewer, _second = people
+    approval = ask(team, reason=EVIL, subject=EVIL, args={"order_id": EVIL, "amount": "1.00", "note": EVIL}, args_schema=None)
+    for address in ("/", page_of(approval)):
+        page = open_as(reviewer, address)
+        is_live(page)
+        again = ask(team, reason=EVIL, args={"order_id": EVIL}, args_schema=None)
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("#approval [hx-get], #rows [hx-get], #approval img, #rows img, [href^='javascript']").count() == 0
+        assert Approval.objects.get(pk=again.pk).is_pending
+
+
+def test_it_decides_without_javascript(open_as, people):
+    team, reviewer, _second = people
+    approve, modify, reject = (ask(team) for _number in range(3))
+    page = open_as(reviewer, page_of(approve), java_script_enabled=False)
+    page.get_by_role("button", name="Approve refund").click()
+    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+    page.goto(page_of(modify))
+    page.locator("#act-modify > summary").click()
+    page.locator("[name=args-amount]").fill("1.00")
+    page.locator("#modify .btn.solid").click()
+    expect(page.locator("#panel")).to_contain_text("Modified by Robin Vale")
+    page.goto(page_of(reject))
+    page.locator("#act-reject > summary").click()
+    page.locator("#reject-message").fill("No.")
+    page.locator("#act-reject .btn.solid").click()
+    expect(page.locator("#panel")).to_contain_text("Rejected by Robin Vale")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_it_can_be_read_and_used_by_everybody(open_as, people, width, scheme):
+    team, reviewer, second = people
+    medium, critical = (ask(team, risk=risk, reason="Because.", subject="A letter") for risk in ("medium", "critical"))
+    doubt = ask(team, kind="in_doubt", allowed=["respond"], answer_schema={"enum": ["happened", "did_not_happen", "retry"]})
+    decided = ask(team)
+    decide(decided, second)
+    page = open_as(reviewer, "/", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for address in ("/", "/?status=done", *map(page_of, (medium, critical, doubt, decided))):
+        page.goto(address)
+        is_live(page)
+        if page.locator("#act-modify").count():
+            page.locator("#act-modify > summary").click()
+        found = Axe().run(page, options=AXE).response["violations"]
+        assert [(address, each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} scrolls sideways at {width}"
