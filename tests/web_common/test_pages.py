@@ -12,7 +12,7 @@ from django.urls import path
 
 from agentdesk.pages import PagesHandler
 
-seen = []
+seen: list[str] = []
 
 
 def echo(request):
