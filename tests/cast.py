@@ -90,7 +90,7 @@ class Api:
     """A program with one token."""
 
     token: str | None
-    client: Client = field(default_factory=Client)
+    client: Client = field(default_factory=lambda: Client(enforce_csrf_checks=True))
 
     @classmethod
     def of(cls, user: User) -> "Api":
