@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.management.verbs import Refused
 from agentdesk.people.models import Membership, Role, Token, User
 from agentdesk.people.tokens import authenticate
-from approvals.models import Decision
+from approvals.models import Decision, Tool
+from runs.engine import registry
 from runs.lifecycle import SOURCE
 from runs.models import Run
 from tests.cast import Cast, make_agent, make_approval, make_cast, make_checkpoint
@@ -225,6 +227,24 @@ def test_it_lists_agents(cast: Cast):
     rows = {row["slug"]: row for row in run_json("agents", "list")}
     assert rows["broken"]["load_error"] == "ImportError: nothing"
     assert rows["support"]["team"] == "support"
+
+
+@pytest.fixture
+def graphs(settings: Any) -> Generator[None]:
+    """The graphs of the tests instead of the example's, loaded anew."""
+    settings.AGENTS = [str(settings.BASE_DIR / "tests" / "agents" / "langgraph.json")]
+    registry.forget()
+    yield
+    registry.forget()
+
+
+def test_it_loads_agents_and_says_which_do_not_load(cast: Cast, graphs: None):
+    rows = {row["slug"]: row for row in run_json("agents", "sync")}
+    assert rows["teller"]["load_error"] == ""
+    assert rows["broken"]["load_error"]
+    assert Tool.objects.filter(agent="teller", name="pay", effect="irreversible").exists()
+    with pytest.raises(Refused, match="Cannot be loaded: broken"):
+        run("agents", "check")
 
 
 def test_it_waits_until_people_are_asked(committed: None):
