@@ -11,7 +11,7 @@ from django.db import connection
 User = get_user_model()
 
 
-def get_json(url: str) -> tuple[int, dict]:
+def get_json(url: str) -> tuple[int, dict[str, object]]:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
             return answer.status, json.load(answer)
