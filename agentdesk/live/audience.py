@@ -4,15 +4,16 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.utils import timezone, translation
+from django.db import connection
+from django.utils import translation
 from django.utils.crypto import constant_time_compare
 
 from agentdesk.live import registry
@@ -99,17 +100,29 @@ def admit(session_key: str | None) -> Seat | None:
 
 def still_present[S: Seated](sockets: Collection[S]) -> dict[S, User]:
     """Those whose session still exists, unexpired, and whose user is active and has not changed the password. Three queries."""
+    if not sockets:
+        return {}
     users = User.active_with_roles({socket.seat.user_id for socket in sockets})
-    hashes = {pk: user.get_session_auth_hash() for pk, user in users.items()}
-    keys = {socket.seat.session_key for socket in sockets}
-    alive = set(
-        Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now()).values_list("session_key", flat=True)
-    )
+    hashes = {pk: _session_hash(user.password) for pk, user in users.items()}
+    alive = _living_sessions({socket.seat.session_key for socket in sockets})
     return {
         socket: users[seat.user_id]
         for socket in sockets
         if (seat := socket.seat).session_key in alive and hashes.get(seat.user_id) == seat.session_hash
     }
+
+
+@lru_cache(maxsize=10_000)
+def _session_hash(password: str) -> str:
+    """What sessions of a user with this (stored) password carry. Kept, because it is asked for with every event."""
+    return User(password=password).get_session_auth_hash()
+
+
+def _living_sessions(keys: Collection[str]) -> set[str]:
+    with connection.cursor() as cursor:
+        query = "SELECT session_key FROM django_session WHERE session_key = ANY(%s) AND expire_date > now()"
+        cursor.execute(query, [list(keys)])
+        return {key for (key,) in cursor.fetchall()}
 
 
 def prepare[S: Seated](events: Sequence[tuple[Event, Collection[S]]]) -> Delivery[S]:

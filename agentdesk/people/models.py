@@ -6,7 +6,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
@@ -61,13 +61,19 @@ class User(AbstractUser):
         """Whether Django admin is open to this user: all of it to a superuser, their teams' part to a team's admin."""
         return self.is_active and (self.is_superuser or bool(self.team_ids(Role.ADMIN)))
 
-    @classmethod
-    def active_with_roles(cls, ids: Collection[UUID]) -> "dict[UUID, User]":
-        """Those of ``ids`` who are active, as of now, each with the memberships that :meth:`team_ids` reads. Two queries."""
-        users = {user.pk: user for user in cls._default_manager.filter(pk__in=ids, is_active=True)}
+    @staticmethod
+    def active_with_roles(ids: Collection[UUID]) -> "dict[UUID, User]":
+        """Those of ``ids`` who are active, as of now, each with the memberships that :meth:`team_ids` reads; fields that
+        say what they may do, the rest deferred. Two queries, made for hundreds of users: an array instead of an IN list."""
+        fields = "id, password, kind, language, is_active, is_superuser"
+        found = User.objects.raw(f"SELECT {fields} FROM people_user WHERE is_active AND id = ANY(%s)", [list(ids)])  # noqa: S608
+        users = {user.pk: user for user in found}
         roles: dict[UUID, list[tuple[UUID, str]]] = defaultdict(list)
-        for user_id, team_id, role in Membership.objects.filter(user__in=users).values_list("user_id", "team_id", "role"):
-            roles[user_id].append((team_id, role))
+        with connection.cursor() as cursor:
+            query = "SELECT user_id, team_id, role FROM people_membership WHERE user_id = ANY(%s)"
+            cursor.execute(query, [list(users)])
+            for user_id, team_id, role in cursor.fetchall():
+                roles[user_id].append((team_id, role))
         for user in users.values():
             user._memberships = roles[user.pk]
         return users
