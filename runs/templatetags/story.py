@@ -12,6 +12,13 @@ from runs.web.story import in_order, lines
 register = template.Library()
 
 
+@register.filter
+def last_line(text: str) -> str:
+    """The end of a traceback: what went wrong, without the code that it went through."""
+    told = [line for line in text.splitlines() if line.strip()]
+    return told[-1].strip() if told else ""
+
+
 @register.simple_tag
 def story(steps: Sequence[Step]) -> SafeString:
     """The lines of ``steps``, as the run's own page shows them."""

@@ -11,7 +11,8 @@ from agentdesk.people.models import Role, User
 from agentdesk.templatetags.desk import plain
 from approvals.models import Approval
 from runs.lifecycle import SOURCE, limits_of
-from runs.models import Run
+from runs.models import Agent, Run
+from runs.states import StepKind
 
 ENTRIES = 50
 
@@ -35,20 +36,41 @@ def given(run: Run) -> tuple[str, bool]:
     return (plain(stored), True) if words is None else (words, False)
 
 
-def gauges(run: Run) -> list[Gauge]:
-    """The limits of a run that it has counted against."""
-    return [Gauge(name, run.counters[name], limit) for name, limit in limits_of(run).items() if name in run.counters]
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run has used so far: its limits, and tokens read and written."""
+
+    gauges: list[Gauge]
+    tokens_in: int
+    tokens_out: int
+
+
+def spent(run: Run) -> Spent:
+    """Counted from the record. Two queries."""
+    models = run.steps.filter(kind=StepKind.MODEL).values_list("data__input_tokens", "data__output_tokens")
+    used = {
+        "model_calls": len(models),
+        "tool_calls": run.calls.count(),
+        "wall_seconds": int(run.active_seconds),
+    }
+    gauges = [Gauge(name, used[name], limit) for name, limit in limits_of(run).items() if name in used]
+    return Spent(gauges, sum(read or 0 for read, _written in models), sum(written or 0 for _read, written in models))
 
 
 def approvals_of(run: Run) -> QuerySet[Approval]:
     """What people were asked about in this run, oldest first."""
     asked = Approval.objects.filter(source=SOURCE, source_ref=str(run.pk))
-    return asked.prefetch_related("decisions").order_by("requested_at")
+    return asked.prefetch_related("decisions", "reviews").order_by("requested_at")
 
 
 def may_read_record(user: User, run: Run) -> bool:
     """Whether the audit entries of the run are for this user's eyes."""
     return (user.is_superuser and user.is_active) or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
+
+
+def reads_code_of(user: User, agent: Agent) -> bool:
+    """Whether a traceback of this agent's code is for this user's eyes."""
+    return (user.is_superuser and user.is_active) or agent.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
 
 
 def entries_of(user: User, run: Run, approvals: list[UUID]) -> list[AuditEntry]:

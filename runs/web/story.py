@@ -1,6 +1,7 @@
 """The story of a run: one line for each step, in words of the desk made from the record."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,9 +34,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An approval as a line names it."""
+    """An approval as a line names it: with the arguments that it had then, which never change any more."""
 
     approval: Approval
+    args: Any
 
     @property
     def pk(self) -> UUID:
@@ -43,7 +45,9 @@ class Asked:
 
     @property
     def sentence(self) -> str:
-        return sentence(self.approval)
+        then = copy(self.approval)
+        then.args = self.args
+        return sentence(then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,9 @@ class Line:
     @property
     def asked(self) -> list[Asked]:
         """The approvals that this line speaks of."""
-        return [Asked(one) for one in ([self.approval] if self.approval else self.approvals)]
+        if self.approval is not None:
+            return [Asked(self.approval, self.decision.args if self.decision else self.approval.asked_args)]
+        return [Asked(one, one.asked_args) for one in self.approvals]
 
     @property
     def by(self) -> str:

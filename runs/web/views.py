@@ -17,6 +17,8 @@ from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
 from approvals.models import Tool
 from approvals.web.display import sentence
+from approvals.web.fragments import votes_of
+from approvals.web.reading import state_of as state_of_approval
 from runs import access, lifecycle
 from runs.errors import InputTooLarge, InvalidInput, RunError
 from runs.models import Agent, Run
@@ -25,7 +27,7 @@ from runs.web.calls import loaded
 from runs.web.forms import StartForm, takes_words
 from runs.web.fragments import ICONS, render_call, render_line, render_run
 from runs.web.lists import Filter, agents_of, listing
-from runs.web.record import approvals_of, entries_of, gauges, given, may_read_record
+from runs.web.record import approvals_of, entries_of, given, may_read_record, reads_code_of, spent
 from runs.web.story import in_order, lines
 from runs.web.timeline import timeline
 
@@ -129,11 +131,12 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def agents(request: HttpRequest) -> HttpResponse:
-    found = list(Agent.objects.visible_to(person(request)).select_related("team"))
+    user = person(request)
+    found = list(Agent.objects.visible_to(user).select_related("team"))
     tools: dict[str, list[Tool]] = defaultdict(list)
     for tool in Tool.objects.filter(agent__in=[one.slug for one in found]):
         tools[tool.agent].append(tool)
-    shown = [(one, tools[one.slug], access.may_start(person(request), one)) for one in found]
+    shown = [(one, tools[one.slug], access.may_start(user, one), reads_code_of(user, one)) for one in found]
     return render(request, "runs/agents.html", {"section": "agents", "agents": shown})
 
 
@@ -172,8 +175,8 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
     context = {
         "run": run,
         "is_live": run.status in LIVE,
-        "gauges": gauges(run),
-        "approvals": [(one, sentence(one)) for one in asked],
+        "spent": spent(run),
+        "approvals": [(one, sentence(one), state_of_approval(one, min(len(votes_of(one)), one.need))) for one in asked],
         "may_continue": run.status in (RunStatus.FAILED, RunStatus.STOPPED) and access.may_operate(user, run),
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),
         "entries": entries_of(user, run, [one.pk for one in asked]) if may_read_record(user, run) else None,

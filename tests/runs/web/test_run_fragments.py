@@ -6,6 +6,7 @@ import pytest
 
 from agentdesk.live import registry
 from agentdesk.people.models import User
+from approvals.models import Approval
 from approvals.states import Verdict
 from runs.models import Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus, StepKind, StepStatus
@@ -98,7 +99,7 @@ def test_it_tells_the_story_in_the_order_it_happened(refund):
         " arguments and result",
         "12 min 08 s Waited for people. Nothing was held meanwhile: no process, no connection."
         " Issue refund 240.00 EUR for order 47986",
-        "Robin Vale changed amount 240.00 212.50 and approved Issue refund 240.00 EUR for order 47986"
+        "Robin Vale changed amount 240.00 212.50 and approved Issue refund 212.50 EUR for order 47986"
         " Customer keeps the gas bottle.",
         "Issue refund 212.50 EUR for order 47986 ran. What ran is what was approved. 0.9 s · arguments and result",
     ]
@@ -256,3 +257,10 @@ def test_it_takes_the_decision_that_a_step_recorded(cast):
 def test_it_renders_without_a_request(refund, django_assert_num_queries):
     with django_assert_num_queries(2):
         registry.get("run").render(str(refund.run.pk), 0)
+
+
+def test_it_names_what_was_asked_whatever_the_approval_says_now(refund):
+    before = render_step(Step.objects.get(pk=refund.pause.pk))
+    Approval.objects.filter(pk=refund.approval.pk).update(args={"amount": "1.00"}, version=2)
+    assert render_step(Step.objects.get(pk=refund.pause.pk)) == before
+    assert "Issue refund 240.00 EUR for order 47986" in words(before)

@@ -375,15 +375,29 @@ def test_it_asks_which_agent_where_there_are_several(client, cast):
 
 
 def test_it_lists_agents_with_their_tools_and_troubles(client, cast):
-    Agent.objects.create(slug="broken", name="Broken", team=cast.team, load_error="ImportError: <b>no module</b>")
+    Agent.objects.create(
+        slug="broken", name="Broken", team=cast.team, load_error="File secret.py\nImportError: <b>no module</b>"
+    )
     Agent.objects.create(slug="theirs", name="Theirs", team=cast.other)
     client.force_login(cast.reviewer)
     page = client.get("/agents/").content.decode()
     assert "issue_refund" in page
     assert "ImportError: &lt;b&gt;no module&lt;/b&gt;" in page
+    assert "secret.py" not in page
     assert "Does not load" in page
     assert "Theirs" not in page
     assert "is not covered" in page
+    client.force_login(cast.operator)
+    assert "secret.py" in client.get("/agents/").content.decode()
+
+
+def test_it_counts_what_a_run_has_used(client, cast):
+    client.force_login(cast.reviewer)
+    page = client.get(f"/runs/{told(cast).run.pk}/").content.decode()
+    assert "1 of 60" in page
+    assert "2 of 60" in page
+    assert "1200 read, 214 written" in page
+    assert "Modified by Robin Vale" in page
 
 
 def test_it_shows_everything_to_a_superuser(client, cast):
