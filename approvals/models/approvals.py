@@ -5,8 +5,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
 
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
@@ -15,6 +16,10 @@ from approvals.states import OPEN, Kind, Risk, Status, Verdict
 
 if TYPE_CHECKING:
     from agentdesk.people.models import User
+
+
+# Teams that decide beside the approval's own: rarely any, so the index over them stays small.
+GUEST_TEAMS = Func(F("reviewer_teams"), F("team_id"), function="array_remove", output_field=ArrayField(models.UUIDField()))
 
 
 class ApprovalQuerySet(models.QuerySet["Approval"]):
@@ -86,7 +91,11 @@ class Approval(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["team", "requested_at"], name="approval_open", condition=Q(status__in=sorted(OPEN))),
-            models.Index(fields=["team", "-closed_at"], name="approval_done"),
+            models.Index(
+                fields=["team", "risk", "expires_at", "id"], name="approval_waiting", condition=Q(status=Status.PENDING)
+            ),
+            models.Index(fields=["team", "-closed_at", "-id"], name="approval_done", condition=Q(closed_at__isnull=False)),
+            GinIndex(GUEST_TEAMS, name="approval_guests"),
             models.Index(fields=["source", "source_ref"], name="approval_source"),
             models.Index(fields=["expires_at"], name="approval_expiry", condition=Q(status=Status.PENDING)),
         ]

@@ -21,7 +21,9 @@ from approvals.sources import Panel, Source
 from approvals.states import OPEN, Verdict
 from approvals.web import display
 from approvals.web.reading import CallOutcome, decided_before, explained, state_of
+from approvals.web.rendered import Rendered
 
+_rows = Rendered(most=5_000)
 _AGREEING = frozenset({Verdict.APPROVE, Verdict.MODIFY, Verdict.RESPOND})
 
 
@@ -39,6 +41,16 @@ def load(approval_id: UUID | str) -> Approval | None:
 
 def render_row(approval: Approval) -> SafeString:
     """The approval's line in the inbox; root id ``row-<id>``."""
+    known = _rows.get(approval.pk, approval.revision)
+    return known if known is not None else _rows.keep(approval.pk, approval.revision, _row(approval))
+
+
+def known_row(approval_id: UUID, revision: int) -> SafeString | None:
+    """The line as it was rendered before, without loading anything; None when it has to be rendered."""
+    return _rows.get(approval_id, revision)
+
+
+def _row(approval: Approval) -> SafeString:
     votes = votes_of(approval)
     context = {
         "approval": approval,

@@ -18,7 +18,7 @@ from agentdesk.people.models import User
 from approvals import access
 from approvals.models import Approval
 from approvals.states import Risk, Verdict
-from approvals.web import display
+from approvals.web import display, queue
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.reading import state_of, vote_words
@@ -69,7 +69,7 @@ def render_panel(
         "why_not": why_not,
         "reviews": [vote_words(review) for review in approval.reviews.all()],
         "reviewers": [person.label for person in access.reviewers_of(approval)[:MOST_NAMES]],
-        "next": next_waiting(user, approval),
+        "next": None if approval.is_pending else _next(user, approval),
         "problem": attempt.problem if attempt else None,
         "kept": _kept(attempt) if attempt and attempt.is_kept else [],
     }
@@ -99,13 +99,6 @@ def to_confirm(approval: Approval) -> str:
         return ""
     keys = [argument for argument in display.arguments(approval) if argument.is_key]
     return keys[-1].text if keys else approval.action
-
-
-def next_waiting(user: User, approval: Approval) -> dict[str, Any] | None:
-    """The approval to look at next: the most urgent one that waits, this one aside."""
-    others = Approval.objects.visible_to(user).pending().exclude(pk=approval.pk)
-    other = others.order_by("expires_at", "id").first()
-    return {"id": other.pk, "sentence": display.sentence(other)} if other else None
 
 
 def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
@@ -181,6 +174,11 @@ def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
         "is_changed": form.is_bound and bound.name in form.changed_data,
         "is_group": bound.use_fieldset,
     }
+
+
+def _next(user: User, approval: Approval) -> dict[str, Any] | None:
+    other = queue.most_urgent_but(user, approval)
+    return {"id": other.pk, "sentence": display.sentence(other)} if other else None
 
 
 def _kept(attempt: Attempt) -> list[dict[str, str]]:

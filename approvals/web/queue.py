@@ -9,18 +9,17 @@ from django.db.models import F, Q, QuerySet
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from agentdesk.people.models import User
+from agentdesk.people.models import Team, User
 from approvals.models import Approval
-from approvals.states import OPEN, Risk
+from approvals.models.approvals import GUEST_TEAMS
+from approvals.states import Risk, Status
 from approvals.web import display
 from approvals.web.filters import Filter
-from approvals.web.fragments import for_display, render_row
+from approvals.web.fragments import for_display, known_row, render_row
 
 PAGE = 50  # rows of one risk, and of the decided list
 BESIDE = 25  # rows in the rail of the decision page
 MOST = 1000  # counts stop here
-
-MOST_URGENT = (F("expires_at").asc(nulls_last=True), "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,56 +42,58 @@ class Page:
     next_before: str = ""
 
 
-def waiting_for(user: User, wanted: Filter | None = None) -> QuerySet[Approval]:
-    """Pending approvals that the user's teams see."""
-    return Approval.objects.visible_to(user).pending().filter(wanted.condition() if wanted else Q())
+def waiting_for(user: User, wanted: Filter | None = None) -> list[QuerySet[Approval]]:
+    """Pending approvals that the user's teams see, as one query for each team and one for where they decide as guests.
+
+    Apart, because each then follows its index in order and stops at its limit; no index serves all of them together.
+    """
+    condition = wanted.condition() if wanted else Q()
+    return [part.filter(condition, status=Status.PENDING) for part in _seen_by(user)]
 
 
-def capped_count(approvals: QuerySet[Approval]) -> str:
-    """How many there are, counted up to a thousand: ``23`` or ``1,000+``."""
-    count = approvals.order_by()[: MOST + 1].count()
-    return f"{MOST:,}+" if count > MOST else str(count)
+def count_waiting(user: User, risk: Risk | None = None) -> str:
+    """How many wait (at this risk), counted up to a thousand: ``23`` or ``1,000+``."""
+    parts = waiting_for(user)
+    return _capped(parts if risk is None else [part.filter(risk=risk) for part in parts])
 
 
 def waiting(user: User, wanted: Filter) -> Page:
     """The pending approvals by risk, most urgent first. A constant number of queries."""
-    ids: dict[Risk, list[UUID]] = {}
-    for risk in reversed(Risk):
-        of_risk = waiting_for(user, wanted).filter(risk=risk).order_by(*MOST_URGENT)
-        ids[risk] = list(of_risk.values_list("pk", flat=True)[: PAGE + 1])
-    shown = [pk for found in ids.values() for pk in found[:PAGE]]
-    approvals = {approval.pk: approval for approval in for_display(Approval.objects.filter(pk__in=shown))}
+    parts = waiting_for(user, wanted)
+    ids = {risk: _most_urgent([part.filter(risk=risk) for part in parts], PAGE + 1) for risk in reversed(Risk)}
+    shown = _rows([key for found in ids.values() for key in found[:PAGE]])
     groups = []
     for risk, found in ids.items():
         more = len(found) > PAGE
-        count = capped_count(waiting_for(user, wanted).filter(risk=risk)) if more else str(len(found))
-        rows = [render_row(approvals[pk]) for pk in found[:PAGE] if pk in approvals]
+        count = _capped([part.filter(risk=risk) for part in parts]) if more else str(len(found))
+        rows = [shown[pk] for pk, _revision in found[:PAGE] if pk in shown]
         groups.append(Group(risk.value, str(risk.label), risk, rows, count, more))
     return Page(groups)
 
 
 def decided(user: User, wanted: Filter, before: datetime | None) -> Page:
     """The closed approvals, newest first, from ``before`` on backwards."""
-    closed = Approval.objects.visible_to(user).exclude(status__in=OPEN).filter(wanted.condition(), closed_at__isnull=False)
+    closed = Q(closed_at__isnull=False) & wanted.condition()
     if before is not None:
-        closed = closed.filter(closed_at__lt=before)
-    found = list(for_display(closed).order_by("-closed_at", "-id")[: PAGE + 1])
+        closed &= Q(closed_at__lt=before)
+    parts = [part.filter(closed).order_by("-closed_at", "-id") for part in _seen_by(user)]
+    found = sorted(_together(parts, PAGE + 1, "closed_at", "pk", "revision"), reverse=True)
     more = len(found) > PAGE
-    last = found[PAGE - 1].closed_at if more else None
-    rows = [render_row(approval) for approval in found[:PAGE]]
+    shown = _rows([(pk, revision) for _closed_at, pk, revision in found[:PAGE]])
+    rows = [shown[pk] for _closed_at, pk, _revision in found[:PAGE] if pk in shown]
     group = Group("done", _("Newest first"), None, rows, str(len(rows)) + ("+" if more else ""), more)
-    return Page([group], last.isoformat() if last else "")
+    return Page([group], found[PAGE - 1][0].isoformat() if more else "")
 
 
 def beside(user: User, approval: Approval) -> dict[str, Any]:
     """The queue around one approval: the rail's rows, its place, the ones before and after it."""
-    rank = {risk.value: -risk.rank for risk in Risk}
-    rows: list[Approval] = []
+    ids: list[UUID] = []
     for risk in reversed(Risk):
-        if len(rows) < BESIDE:
-            rows += waiting_for(user).filter(risk=risk).order_by(*MOST_URGENT)[: BESIDE - len(rows)]
-    rows.sort(key=lambda row: rank[row.risk])
-    ids = [row.pk for row in rows]
+        if len(ids) < BESIDE:
+            found = _most_urgent([part.filter(risk=risk) for part in waiting_for(user)], BESIDE - len(ids))
+            ids += [pk for pk, _revision in found]
+    approvals = Approval.objects.in_bulk(ids)
+    rows = [approvals[pk] for pk in ids if pk in approvals]
     at = ids.index(approval.pk) if approval.pk in ids else None
     return {
         "queue": [
@@ -104,3 +105,51 @@ def beside(user: User, approval: Approval) -> dict[str, Any]:
         "previous": ids[at - 1] if at else None,
         "next": ids[at + 1] if at is not None and at + 1 < len(ids) else (ids[0] if at is None and ids else None),
     }
+
+
+def most_urgent_but(user: User, approval: Approval) -> Approval | None:
+    """The approval to look at next, this one aside: the highest risk first."""
+    for risk in reversed(Risk):
+        for pk, _revision in _most_urgent([part.filter(risk=risk).exclude(pk=approval.pk) for part in waiting_for(user)], 1):
+            return Approval.objects.filter(pk=pk).first()
+    return None
+
+
+def _seen_by(user: User) -> list[QuerySet[Approval]]:
+    everything = user.is_superuser and user.is_active
+    teams = sorted(Team.objects.values_list("pk", flat=True) if everything else user.team_ids())
+    own = [Approval.objects.filter(team=team) for team in teams]
+    if everything or not teams:
+        return own
+    return [*own, Approval.objects.alias(guests=GUEST_TEAMS).filter(guests__overlap=teams).exclude(team__in=teams)]
+
+
+def _most_urgent(parts: list[QuerySet[Approval]], most: int) -> list[tuple[UUID, int]]:
+    """Ids and revisions of one risk, the least time left first."""
+    ordered = [part.order_by(F("expires_at").asc(nulls_last=True), "id") for part in parts]
+    found = _together(ordered, most, "expires_at", "pk", "revision")
+    found.sort(key=lambda row: (row[0] is None, row[0] or 0, row[1]))
+    return [(pk, revision) for _expires_at, pk, revision in found[:most]]
+
+
+def _together(parts: list[QuerySet[Approval]], most: int, *fields: str) -> list[Any]:
+    """The first ``most`` rows of each part, in one query and in no order."""
+    if not parts:
+        return []
+    first, *others = [part.values_list(*fields)[:most] for part in parts]
+    return list(first.union(*others, all=True).order_by() if others else first)
+
+
+def _capped(parts: list[QuerySet[Approval]]) -> str:
+    if not parts:
+        return "0"
+    first, *others = [part.order_by().values_list("pk")[: MOST + 1] for part in parts]
+    count = first.union(*others, all=True).order_by().count() if others else first.count()
+    return f"{MOST:,}+" if count > MOST else str(count)
+
+
+def _rows(keys: list[tuple[UUID, int]]) -> dict[UUID, SafeString]:
+    """The rows of these ids and revisions; only those that were not rendered before are loaded."""
+    shown = {pk: row for pk, revision in keys if (row := known_row(pk, revision)) is not None}
+    missing = Approval.objects.filter(pk__in=[pk for pk, _revision in keys if pk not in shown])
+    return shown | {approval.pk: render_row(approval) for approval in for_display(missing)}

@@ -34,12 +34,15 @@ from approvals.web.signed_in import signed_in
 def inbox(request: HttpRequest) -> HttpResponse:
     """What waits for the user's teams, or with ``?status=done`` what was decided."""
     user, wanted, done = _asked(request)
+    shown, page = _rows(request)
+    count = queue.count_waiting(user)
+    known = {} if done or wanted else {group.value: group.count for group in page.groups}
     context = {
         "done": done,
         "query": wanted.text,
-        "rows": _rows(request),
-        "views": _views(user, None if done else wanted),
-        "inbox_count": queue.capped_count(queue.waiting_for(user)),
+        "rows": shown,
+        "views": _views(user, None if done else wanted, {"all": count, **known}),
+        "inbox_count": count,
     }
     return render(request, "approvals/inbox.html", context)
 
@@ -48,7 +51,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """The inbox's list alone, as the page fetches it again."""
-    return HttpResponse(_rows(request))
+    return HttpResponse(_rows(request)[0])
 
 
 @signed_in
@@ -56,7 +59,7 @@ def rows(request: HttpRequest) -> HttpResponse:
 def count(request: HttpRequest) -> HttpResponse:
     """The number beside Inbox in the bar."""
     user, _wanted, _done = _asked(request)
-    return render(request, "_count.html", {"inbox_count": queue.capped_count(queue.waiting_for(user))})
+    return render(request, "_count.html", {"inbox_count": queue.count_waiting(user)})
 
 
 @signed_in
@@ -116,7 +119,7 @@ def _page(
         "sentence": display.sentence(approval),
         "card": shown,
         "panel": render_panel(request, approval, attempt, card=shown),
-        "inbox_count": queue.capped_count(queue.waiting_for(user)),
+        "inbox_count": queue.count_waiting(user),
         **queue.beside(user, approval),
     }
     return render(request, "approvals/approval.html", context, status=status)
@@ -136,7 +139,7 @@ def _asked(request: HttpRequest) -> tuple[User, Filter, bool]:
     return request.user, Filter.parse(request.GET.get("q", "")), request.GET.get("status") == "done"
 
 
-def _rows(request: HttpRequest) -> SafeString:
+def _rows(request: HttpRequest) -> tuple[SafeString, queue.Page]:
     user, wanted, done = _asked(request)
     before = _moment(request.GET.get("before", ""))
     page = queue.decided(user, wanted, before) if done else queue.waiting(user, wanted)
@@ -150,11 +153,11 @@ def _rows(request: HttpRequest) -> SafeString:
         "clear_url": _address(inbox_url, **status),
         "next_url": _address(inbox_url, **status, q=wanted.text, before=page.next_before) if page.next_before else "",
     }
-    return SafeString(render_to_string("approvals/_rows.html", context).strip())
+    return SafeString(render_to_string("approvals/_rows.html", context).strip()), page
 
 
-def _views(user: User, wanted: Filter | None) -> list[dict[str, Any]]:
-    """The rail: everything that waits, and each risk."""
+def _views(user: User, wanted: Filter | None, known: dict[str, str]) -> list[dict[str, Any]]:
+    """The rail: everything that waits, and each risk. ``known``: counts that the page has already."""
     inbox_url = reverse("approvals:inbox")
     everything = {
         "value": "all",
@@ -163,7 +166,7 @@ def _views(user: User, wanted: Filter | None) -> list[dict[str, Any]]:
         "icon": "filter",
         "tone": "",
         "here": wanted is not None and not wanted,
-        "count": queue.capped_count(queue.waiting_for(user)),
+        "count": known["all"],
     }
     by_risk = [
         {
@@ -173,7 +176,7 @@ def _views(user: User, wanted: Filter | None) -> list[dict[str, Any]]:
             "icon": f"risk-{risk}",
             "tone": f"mark {risk}",
             "here": wanted is not None and wanted.text == f"risk:{risk}",
-            "count": queue.capped_count(queue.waiting_for(user).filter(risk=risk)),
+            "count": known.get(risk.value) or queue.count_waiting(user, risk),
         }
         for risk in reversed(Risk)
     ]
