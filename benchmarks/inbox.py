@@ -108,7 +108,7 @@ def _times(stage: Stage, company: Company) -> list[float]:
 
 
 def _queries(company: Company) -> dict[str, int]:
-    client = Client()
+    client = Client(headers={"host": "localhost"})
     client.force_login(company.reviewer)
     approval = Approval.objects.filter(source="runs").latest("pk")
     run = Run.objects.latest("pk")
