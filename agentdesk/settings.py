@@ -161,6 +161,8 @@ SOCIALACCOUNT_PROVIDERS: dict[str, Any] = (
     if env.str("OIDC_CLIENT_ID", default="")
     else {}
 )
+_oidc = urlsplit(env.str("OIDC_URL", default=""))
+_OIDC_ORIGIN = [f"{_oidc.scheme}://{_oidc.netloc}"] if _oidc.netloc else []
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = LOOPBACK
 
@@ -191,7 +193,8 @@ SECURE_CSP: dict[str, list[str]] = {
     "manifest-src": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
     "base-uri": [CSP.NONE],
-    "form-action": [CSP.SELF],
+    # Browsers apply this to where a form's answer leads to as well: signing in by OIDC leads to the identity provider.
+    "form-action": [CSP.SELF, *_OIDC_ORIGIN],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 INPUT_MAX_BYTES = env.int("AGENTDESK_INPUT_MAX_BYTES", default=256 * 1024)
