@@ -25,7 +25,7 @@ TIMES = 1.5
 OTHER = {
     "id": "uuidv7()",
     "request_key": "'seed-' || n",
-    "source_ref": "'seed-' || n",
+    "source_ref": "uuidv7()::text",
     "status": "CASE WHEN n %% {every} = 0 THEN 'pending' ELSE 'decided' END",
     "risk": "(ARRAY['low', 'medium', 'high', 'critical'])[1 + n / {every} %% 4]",
     "requested_at": "now() - n * interval '2 seconds'",
@@ -58,7 +58,7 @@ def measure(stage: Stage, company: Company, *, approvals: int, entries: int) -> 
 
 def _seed(stage: Stage, first: int, last: int, *, every: int) -> None:
     """Copies of an approval that a run has asked for, each ``every``-th of them waiting, each other with its decision."""
-    template = Approval.objects.filter(source="runs", decisions__isnull=False).latest("pk")
+    template = _of_a_run()
     columns = [str(field.column) for field in Approval._meta.concrete_fields]
     values = ", ".join(OTHER.get(column, f"t.{column}").format(every=every) for column in columns)
     with stage.connect(role="agentdesk_owner") as database:
@@ -79,6 +79,11 @@ def _seed(stage: Stage, first: int, last: int, *, every: int) -> None:
             " AND NOT EXISTS (SELECT 1 FROM approvals_decision x WHERE x.approval_id = a.id)".encode(),
             [template.pk],
         )
+
+
+def _of_a_run() -> Approval:
+    """An approval that a run has asked for and a reviewer has decided."""
+    return Approval.objects.filter(request_key__startswith="call:", decisions__isnull=False).latest("pk")
 
 
 def _seed_record(stage: Stage, entries: int) -> None:
@@ -110,7 +115,7 @@ def _times(stage: Stage, company: Company) -> list[float]:
 def _queries(company: Company) -> dict[str, int]:
     client = Client(headers={"host": "localhost"})
     client.force_login(company.reviewer)
-    approval = Approval.objects.filter(source="runs").latest("pk")
+    approval = _of_a_run()
     run = Run.objects.latest("pk")
     pages = ["/", "/?status=done", f"/approvals/{approval.pk}/", "/runs/", f"/runs/{run.pk}/", "/agents/", "/audit/"]
     counts = {}
