@@ -16,6 +16,7 @@ from approvals.models.tools import Effect
 from approvals.states import Kind
 
 LONG = 120  # characters; longer values scroll inside themselves
+SHORT = 60  # characters that a line of the inbox has room for
 _MONEY = ("amount", "total", "value", "price", "sum")
 _RECIPIENT = ("to", "recipient", "recipients", "email", "to_address", "destination")
 _IDENTIFIER = re.compile(r"^(\w+)_(?:id|number|no|ref)$")
@@ -57,19 +58,51 @@ def sentence(approval: Approval) -> str:
 
 
 def object_of(approval: Approval) -> str:
-    """The action without its verb, for buttons: ``refund 240.00 EUR``; the whole name where it is one word."""
+    """The action as a thing, for buttons: ``refund 240.00 EUR``, ``cancellation of order``."""
     if approval.action.startswith("interrupt:"):
         return _("as asked")
-    words = human(approval.action).split()
-    noun = " ".join(words[1:]) if len(words) > 1 else words[0].lower()
+    verb, noun = _parts(approval.action)
+    deed = _deeds().get(verb)
+    thing = _("%(deed)s of %(noun)s") % {"deed": deed, "noun": noun} if deed and noun else deed or noun or verb
     money = _money(decode(approval.args))
-    return f"{noun} {money}" if money else noun
+    return f"{thing} {money}" if money else thing
 
 
 def noun_of(approval: Approval) -> str:
-    """What the action is about in one word, for short buttons: ``refund``."""
-    words = human(approval.action).split()
-    return words[-1].lower() if not approval.action.startswith("interrupt:") else _("answer")
+    """The same in one word, for short buttons: ``refund``, ``cancellation``."""
+    if approval.action.startswith("interrupt:"):
+        return _("answer")
+    verb, noun = _parts(approval.action)
+    return _deeds().get(verb) or noun.rpartition(" ")[2] or verb
+
+
+def differs(approval: Approval) -> list[str]:
+    """What tells one of several alike actions from the next: short arguments that its sentence does not name already."""
+    said = sentence(approval)
+    shown = [argument for argument in arguments(approval) if argument.shape == "text" and not argument.is_key]
+    texts = [argument.text for argument in shown if argument.name != "currency" and 2 < len(argument.text) <= SHORT]
+    return [text for text in texts if text not in said][:2]
+
+
+def _parts(action: str) -> tuple[str, str]:
+    verb, _space, noun = human(action).lower().partition(" ")
+    return verb, noun
+
+
+def _deeds() -> dict[str, str]:
+    """Verbs that are no giving or sending, as nouns: approving an *order* is not what happens when one is cancelled."""
+    return {
+        "cancel": _("cancellation"),
+        "change": _("change"),
+        "update": _("update"),
+        "edit": _("change"),
+        "delete": _("deletion"),
+        "remove": _("removal"),
+        "erase": _("erasure"),
+        "escalate": _("escalation"),
+        "close": _("closing"),
+        "run": _("running"),
+    }
 
 
 def answer_label(value: str) -> str:
@@ -135,9 +168,9 @@ def consequences(approval: Approval) -> list[Consequence]:
             lines.append(Consequence("lock", _("Cannot be taken back"), _("once it has run")))
     if approval.effect:
         lines.append(
-            Consequence("out", _("Leaves the house"), _("data reaches somebody outside"))
+            Consequence("out", _("Leaves the house"), _("somebody outside receives it"))
             if approval.egress
-            else Consequence("desk", _("Stays in the house"), _("nothing is sent outside"))
+            else Consequence("desk", _("Stays in the house"), _("by its label"))
         )
     return lines
 

@@ -58,6 +58,7 @@ def _row(approval: Approval) -> SafeString:
         "state": state_of(approval, min(len(votes), approval.need)),
         "gone": approval.status not in OPEN,
         "rule_names": [rule.name for rule in explained(approval)][:2],
+        "differs": display.differs(approval),
         "have": min(len(votes), approval.need),
         "need": approval.need,
         "voters": _people(approval, votes),

@@ -118,7 +118,7 @@ def most_urgent_but(user: User, approval: Approval) -> Approval | None:
 def _seen_by(user: User) -> list[QuerySet[Approval]]:
     everything = user.is_superuser and user.is_active
     teams = sorted(Team.objects.values_list("pk", flat=True) if everything else user.team_ids())
-    own = [Approval.objects.filter(team=team) for team in teams]
+    own: list[QuerySet[Approval]] = [Approval.objects.filter(team=team) for team in teams]
     if everything or not teams:
         return own
     return [*own, Approval.objects.alias(guests=GUEST_TEAMS).filter(guests__overlap=teams).exclude(team__in=teams)]

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -61,7 +60,7 @@ def binding(approval: Approval, verdict: str, **typed: Any) -> dict[str, Any]:
     return {"verdict": verdict, "digest": approval.digest, "version": approval.version, **typed}
 
 
-def post(client: Client, approval: Approval, verdict: str = "approve", *, htmx: bool = True, **typed: Any) -> HttpResponse:
+def post(client: Client, approval: Approval, verdict: str = "approve", *, htmx: bool = True, **typed: Any) -> Any:
     address = reverse("approvals:decide", args=[approval.pk])
     return client.post(address, binding(approval, verdict, **typed), headers=HTMX if htmx else {})
 

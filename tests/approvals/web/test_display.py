@@ -43,7 +43,27 @@ def test_it_says_verb_and_object(action, args, words):
 
 def test_it_names_the_object_alone_for_buttons():
     assert display.object_of(an_approval()) == "refund 240.00 EUR"
-    assert display.object_of(an_approval("escalate", {})) == "escalate"
+
+
+@pytest.mark.parametrize(
+    ("action", "long", "short"),
+    [
+        ("cancel_order", "cancellation of order", "cancellation"),
+        ("change_address", "change of address", "change"),
+        ("send_email", "email", "email"),
+        ("escalate", "escalation", "escalation"),
+        ("ping", "ping", "ping"),
+        ("interrupt:ask", "as asked", "answer"),
+    ],
+)
+def test_it_does_not_call_a_cancellation_an_order(action, long, short):
+    approval = an_approval(action, {"to": "x"})
+    assert (display.object_of(approval), display.noun_of(approval)) == (long, short)
+
+
+def test_it_tells_alike_actions_apart_by_what_the_sentence_leaves_out():
+    args = {"order_id": "1", "amount": "5.00", "currency": "EUR", "reason": "paid twice", "note": "x" * 61, "flag": "ab"}
+    assert display.differs(an_approval(args=args)) == ["paid twice"]
 
 
 def test_it_puts_the_deciding_arguments_first_and_marks_them():
