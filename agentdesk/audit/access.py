@@ -5,12 +5,20 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
+from psycopg.errors import QueryCanceled
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Membership, Role, User
 
 type Entries = QuerySet[AuditEntry]
+
+PATIENCE = 5.0  # seconds
+
+
+class TooSlow(Exception):
+    """The search takes too long: narrow it down by days, object or run."""
 
 
 def may_read(user: User) -> bool:
@@ -37,13 +45,19 @@ def readable(user: User) -> list[Q]:
 
 def newest(parts: Sequence[Q], entries: Entries, limit: int) -> list[AuditEntry]:
     """The newest ``limit`` of ``entries`` that fall under one of ``parts``. One query that reads ``limit`` rows a part,
-    however long the record is; the parts must not overlap."""
+    however long the record is, unless they are filtered by something rare; the parts must not overlap. Raises TooSlow."""
     if not parts:
         return []
     slices = [entries.filter(part).order_by("-pk")[:limit] for part in parts]
-    if len(slices) == 1:
-        return list(slices[0])
-    return list(slices[0].union(*slices[1:], all=True).order_by("-id")[:limit])
+    whole = slices[0] if len(slices) == 1 else slices[0].union(*slices[1:], all=True).order_by("-id")[:limit]
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{PATIENCE * 1000:.0f}"])
+            return list(whole)
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise TooSlow(TooSlow.__doc__) from error
+        raise
 
 
 def find(user: User, entry_id: int) -> AuditEntry | None:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from agentdesk.audit.access import find, may_read, newest, readable
+from agentdesk.audit.access import TooSlow, find, may_read, newest, readable
 from agentdesk.audit.filters import FilterForm
 from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import User
@@ -61,7 +61,12 @@ def listing(request: HttpRequest, entry_id: int | None = None) -> HttpResponse:
     cursor = request.GET.get(CURSOR, "")
     if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
         entries = entries.filter(pk__lt=int(cursor))
-    rows = newest(readable(user), entries, PAGE + 1)
+    try:
+        rows = newest(readable(user), entries, PAGE + 1)
+    except TooSlow:
+        rows, too_slow = [], True
+    else:
+        too_slow = False
     chosen = urlencode({name: value for name, value in request.GET.items() if value and name != CURSOR})
     context = {
         "form": form,
@@ -69,11 +74,12 @@ def listing(request: HttpRequest, entry_id: int | None = None) -> HttpResponse:
         "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "filtered": chosen,
         "page_query": request.GET.urlencode(),
+        "too_slow": too_slow,
         "entry": entry,
         "changes": changes(entry) if entry else [],
         "way": WAYS[AuditEntry.Via(entry.via)] if entry else "",
     }
-    return render(request, "audit/list.html", context, status=200 if is_valid else 422)
+    return render(request, "audit/list.html", context, status=503 if too_slow else 200 if is_valid else 422)
 
 
 def changes(entry: AuditEntry) -> list[Change]:

@@ -4,10 +4,13 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db.models import CharField, Func, Value
 from django.test import Client
 from django.utils import timezone
 
+from agentdesk.audit import access
 from agentdesk.audit.access import entries_of_run
+from agentdesk.audit.filters import FilterForm
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.ids import new_id
@@ -141,6 +144,17 @@ def test_it_costs_the_same_number_of_queries_however_much_is_on_record(browser, 
         note(refunds, f"entry {number}")
     with django_assert_max_num_queries(len(few)):
         browser.get("/audit/")
+
+
+def test_it_gives_up_a_search_that_takes_too_long(browser, refunds, note, monkeypatch):
+    for number in range(30):
+        note(refunds, f"entry {number}")
+    slow = AuditEntry.objects.annotate(nap=Func(Value(0.02), function="pg_sleep", output_field=CharField()))
+    monkeypatch.setattr(access, "PATIENCE", 0.1)
+    monkeypatch.setattr(FilterForm, "narrow", lambda form, entries: slow)
+    response = browser.get("/audit/?who=somebody")
+    assert response.status_code == 503
+    assert "takes too long" in response.content.decode()
 
 
 def test_it_gives_the_run_page_its_entries(person, refunds, returns, note):
