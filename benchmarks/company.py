@@ -29,6 +29,7 @@ def found() -> Company:
     reviewer = User.objects.create(username="reviewer", first_name="Robin", last_name="Vale")
     Membership.objects.create(user=program, team=team, role=Role.OPERATOR)
     Membership.objects.create(user=reviewer, team=team, role=Role.REVIEWER)
+    Membership.objects.create(user=reviewer, team=team, role=Role.OPERATOR)  # who may read the record
     sync_agents()
     tokens = [create_token(user, "bench", actor=Actor.of(user))[1] for user in (program, reviewer)]
     return Company(team, program, reviewer, *tokens)
