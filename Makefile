@@ -3,7 +3,9 @@ SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 PORT ?= 8000
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: --no-deps
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: --no-deps --no-compile
+# On all cores, where pip would use one. Some packages carry files that are no Python; those are told and left.
+COMPILE := $(PY) -m compileall -q -j 0 .venv/lib >/dev/null || :
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome /snap/bin/chromium "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"))
 # Settings for the checks that need none of the servers: nobody listens at these addresses.
 CHECK_ENV := DATABASE_URL=postgresql://agentdesk_app:x@127.0.0.1:1/agentdesk DATABASE_OWNER_URL=postgresql://agentdesk_owner:x@127.0.0.1:1/agentdesk \
@@ -68,11 +70,11 @@ venv:
 	  "$$python" -m venv --clear .venv || { echo "could not make .venv here: is the disk full or read-only?" >&2; exit 1; }; \
 	fi
 	@cmp -s requirements.lock .venv/requirements.lock || { \
-	  echo "installing the packages of requirements.lock"; $(PIP) -r requirements.lock; cp requirements.lock .venv/; }
+	  echo "installing the packages of requirements.lock"; $(PIP) -r requirements.lock; $(COMPILE); cp requirements.lock .venv/; }
 
 dev: venv
 	@cmp -s requirements-dev.lock .venv/requirements-dev.lock || { \
-	  echo "installing the packages of requirements-dev.lock"; $(PIP) -r requirements-dev.lock; cp requirements-dev.lock .venv/; }
+	  echo "installing the packages of requirements-dev.lock"; $(PIP) -r requirements-dev.lock; $(COMPILE); cp requirements-dev.lock .venv/; }
 
 # Writes both locks anew: the same pins for Linux and macOS and every Python we support. Addresses of package indexes stay out.
 # The marker that all lines share says only that; it is cut to keep the lock readable.
