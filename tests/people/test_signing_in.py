@@ -1,10 +1,14 @@
+from datetime import timedelta
+
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from agentdesk.audit.models import AuditContent, AuditEntry
 from agentdesk.people.demo import NotHere, seed_people
 from agentdesk.people.models import Membership, Team, User
-from tests.people.conftest import sign_in
+from tests.people.conftest import PASSWORD, sign_in
 
 
 def test_it_has_no_sign_up(db):
@@ -63,6 +67,26 @@ def test_it_lets_nobody_in_who_is_switched_off(robin):
     client = sign_in(robin)
     User.objects.update(is_active=False)
     assert client.get("/profile/").status_code == 302
+
+
+def test_it_lets_no_program_sign_in(robin):
+    robin.kind = User.Kind.SERVICE
+    robin.set_password(PASSWORD)
+    robin.save()
+    client = Client()
+    response = client.post("/accounts/login/", {"login": "robin", "password": PASSWORD})
+    assert response["Location"] == "/accounts/inactive/"
+    assert client.get("/profile/").status_code == 302
+
+
+def test_it_clears_ended_sessions_away_when_somebody_signs_in(robin):
+    yesterday, tomorrow = (timezone.now() + timedelta(days=days) for days in (-1, 1))
+    Session.objects.create(session_key="ended", session_data="", expire_date=yesterday)
+    Session.objects.create(session_key="lives", session_data="", expire_date=tomorrow)
+    sign_in(robin)
+    keys = set(Session.objects.values_list("session_key", flat=True))
+    assert "ended" not in keys
+    assert "lives" in keys
 
 
 def test_it_seeds_the_demo_people_once(db, settings):
