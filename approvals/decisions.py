@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.policy.requirements import Requirements, freeze, progress, unite
-from approvals.requests import check_size
+from approvals.requests import check_size, touch
 from approvals.signals import decided, tell
 from approvals.states import PEOPLES_VERDICTS, Status, Verdict
 from approvals.texts import storable
@@ -116,6 +117,8 @@ def mark_delivered(decision_ids: Collection[UUID]) -> int:
                 decision.approval, "decision.delivered", actor=Actor.desk(),
                 after={"decision": decision.pk, "verdict": decision.verdict, "digest": decision.digest},
             )  # fmt: skip
+            # Apart from this transaction: deciding locks the approval first and the decision then, the other way round.
+            transaction.on_commit(partial(touch, decision.approval_id), robust=True)
     return len(found)
 
 

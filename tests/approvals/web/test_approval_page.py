@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from agentdesk.digests import digest
 from approvals import sources
+from approvals.decisions import mark_delivered
 from approvals.models import Approval
 from approvals.requests import touch
 from approvals.web import fragments
@@ -180,6 +181,15 @@ def test_it_tells_what_came_of_the_decision(browse, reviewer, team, asker):
     card = browse(reviewer).get(address(waiting, "card")).content.decode()
     assert "What ran is what was approved." in card
     assert "refunded &lt;240.00&gt;" in card
+
+
+def test_it_brings_the_open_card_up_to_date_when_a_decision_was_handed_over(team, reviewer, django_capture_on_commit_callbacks):
+    waiting = make_approval(team)
+    decision = decide(waiting, reviewer, "reject", message="No.").decision
+    before = Approval.objects.get(pk=waiting.pk).revision
+    with django_capture_on_commit_callbacks(execute=True):
+        assert mark_delivered([decision.pk]) == 1
+    assert Approval.objects.get(pk=waiting.pk).revision == before + 1
 
 
 def test_it_shows_earlier_decisions_on_the_same_action(browse, reviewer, team):
