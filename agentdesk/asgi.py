@@ -14,9 +14,12 @@ from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
 import agentdesk.celery  # noqa: E402, F401
+from agentdesk.checks import refuse_insecure  # noqa: E402
 from agentdesk.live.consumer import LiveConsumer  # noqa: E402
 from agentdesk.pages import PagesHandler  # noqa: E402
 from agentdesk.static_files import StaticFiles  # noqa: E402
+
+refuse_insecure()  # a server imports this module without running Django's checks
 
 application = ProtocolTypeRouter(
     {

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import ERROR, CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET_LENGTH = 40
@@ -17,6 +18,13 @@ SECRET_VARIETY = 8  # different characters
 def check_configuration(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every problem of this desk's settings. What is for loopback only may not be reachable from elsewhere."""
     return [*_everywhere(), *([] if settings.LOOPBACK else _beyond_loopback())]
+
+
+def refuse_insecure() -> None:
+    """For processes that serve without Django's own checks. Raises ImproperlyConfigured, naming every error."""
+    errors = [message for message in check_configuration(None) if message.level >= ERROR]
+    if errors:
+        raise ImproperlyConfigured("; ".join(f"{each.id}: {each.msg} {each.hint or ''}".strip() for each in errors))
 
 
 def _everywhere() -> Iterator[CheckMessage]:

@@ -1,10 +1,14 @@
 """The system checks refuse an insecure production configuration."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from agentdesk import checks
+from tests.services import CHECKOUT
 
 SECURE = {
     "AGENTDESK_URL": "https://desk.example.com",
@@ -60,6 +64,16 @@ def test_it_names_what_is_insecure(found, changes, expected):
 
 def test_it_leaves_a_desk_on_loopback_alone(found):
     assert found(LOOPBACK=True, SECURE=False, SECRET_KEY="x", DEBUG=True, EMBEDDED=True, DEMO=True) == []
+
+
+def test_it_serves_no_page_with_an_insecure_configuration():
+    environment = os.environ | {"AGENTDESK_URL": "http://desk.example.com", "SECRET_KEY": "short"}
+    command = [sys.executable, "-c", "import agentdesk.asgi"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "agentdesk.E011" in last
+    assert "agentdesk.E012" in last
 
 
 def test_it_makes_no_demo_users_in_somebodys_database(found):
