@@ -1,36 +1,38 @@
 """Finding what a lost hint, a dead worker or a restart left behind. It only gives hints: ``advance`` decides."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
 
 from agentdesk.live.push import hint
-from approvals.decisions import undelivered
+from approvals.decisions import mark_delivered, undelivered
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE, SOURCE
 from runs.models import Run
 from runs.states import ENDED, RunStatus
 
-PATIENCE = timedelta(seconds=3)
+PATIENCE = timedelta(seconds=3)  # what is younger than this is probably on its way
+AGAIN = timedelta(seconds=5)  # after which a hint that brought nothing is given again
 BATCH = 200
 
 
 def sweep() -> int:
-    """Hint at every run that somebody should look at. Returns how many."""
-    before = timezone.now() - PATIENCE
-    found = {str(pk) for pk in _idle(before)} | {str(pk) for pk in _orphaned()} | _decided()
+    """Hint at every run that somebody should look at, each at most every :data:`AGAIN`. Returns how many."""
+    now = timezone.now()
+    wanted = (
+        Q(status=RunStatus.QUEUED, changed_at__lt=now - PATIENCE)
+        | Q(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
+        | Q(status=RunStatus.WAITING, pk__in=_decided())
+        | Q(pk__in=_orphaned())
+    )
+    hinted = Q(dispatched_at__gt=now - AGAIN)
+    found = list(Run.objects.filter(wanted).exclude(hinted).order_by("changed_at").values_list("pk", flat=True)[:BATCH])
+    Run.objects.filter(pk__in=found).update(dispatched_at=now)
     for run_id in found:
-        hint(ADVANCE, run_id)
+        hint(ADVANCE, str(run_id))
     return len(found)
-
-
-def _idle(before: datetime) -> list[UUID]:
-    """Queued and never taken up, or to be cancelled while it waits."""
-    queued = Q(status=RunStatus.QUEUED, changed_at__lt=before)
-    cancelled = Q(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
-    return list(Run.objects.filter(queued | cancelled).order_by("changed_at").values_list("pk", flat=True)[:BATCH])
 
 
 def _orphaned() -> list[UUID]:
@@ -39,8 +41,10 @@ def _orphaned() -> list[UUID]:
     return list(running.values_list("pk", flat=True)[:BATCH])
 
 
-def _decided() -> set[str]:
-    """Decided by people, and not handed over yet."""
-    rows = undelivered(PATIENCE).filter(approval__source=SOURCE).values_list("approval__source_ref", flat=True)[:BATCH]
-    ended = Run.objects.filter(pk__in=list(rows), status__in=ENDED).values_list("pk", flat=True)
-    return set(rows) - {str(pk) for pk in ended}
+def _decided() -> list[UUID]:
+    """Runs whose people have decided, and that were not told yet. What comes after a run's end reaches nobody: it is marked,
+    so that it keeps nothing else waiting."""
+    rows = dict(undelivered(PATIENCE).filter(approval__source=SOURCE).values_list("pk", "approval__source_ref")[:BATCH])
+    ended = {str(pk) for pk in Run.objects.filter(pk__in=set(rows.values()), status__in=ENDED).values_list("pk", flat=True)}
+    mark_delivered([decision for decision, run in rows.items() if run in ended])
+    return [UUID(run) for run in rows.values() if run not in ended]

@@ -22,6 +22,7 @@ LIMIT = 5_000
 MAX_AGE = 5.0  # seconds; an older hint is worth nothing: the sweep has been there
 SEND_TIMEOUT = 2.0  # seconds
 WARN_EVERY = 60.0  # seconds
+HINT_EXPIRES = 60.0  # seconds; with no worker to take them, hints must not pile up
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def send_hints(hints: Sequence[Hint]) -> None:
     from agentdesk.celery import app  # late: without our application loaded, a message goes to a default broker
 
     for hint in hints:
-        app.send_task(hint.task, args=hint.args)
+        app.send_task(hint.task, args=hint.args, expires=HINT_EXPIRES)
 
 
 class EventSender:

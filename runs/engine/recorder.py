@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
@@ -43,7 +43,7 @@ RETURNING id, key, revision
 """
 LOST = """
 UPDATE runs_step SET status = 'lost', ended_at = now() WHERE run_id = %(run)s AND status = 'open' AND attempt < %(attempt)s
-    AND kind NOT IN ('pause') RETURNING id, revision
+    AND kind <> 'pause' AND coalesce(data->>'outcome', '') NOT IN ('waiting', 'paused') RETURNING id, revision
 """
 
 
@@ -104,15 +104,18 @@ class Recorder(BaseCallbackHandler):
 
     def task(self, payload: dict[str, Any]) -> None:
         """A part of LangGraph's ``tasks`` stream: a node starts, or ends."""
-        key = UUID(payload["id"])
+        key = self._task(payload["id"])
+        if key is None:
+            return
         if "input" in payload:
             self.note(Event(key, StepKind.NODE, payload["name"]))
-        elif not payload.get("interrupts"):
-            error = payload.get("error")
-            data = {"error": str(error)[:2000]} if error else {}
-            self.note(
-                Event(key, StepKind.NODE, payload["name"], None, StepStatus.FAILED if error else StepStatus.DONE, data=data)
-            )
+            return
+        error = payload.get("error")
+        data: dict[str, Any] = {"error": str(error)[:2000]} if error else {}
+        if payload.get("interrupts"):
+            data["paused"] = True
+        status = StepStatus.FAILED if error else StepStatus.DONE
+        self.note(Event(key, StepKind.NODE, payload["name"], None, status, data=data))
 
     def call(self, row: UUID, tool: str, outcome: str, task: str) -> None:
         """The gate tells what became of a tool call."""
@@ -123,7 +126,14 @@ class Recorder(BaseCallbackHandler):
             "failed": StepStatus.FAILED,
         }
         data = {"call": str(row), "tool": tool, "outcome": outcome}
-        self.note(Event(row, StepKind.TOOL, tool, _uuid(task), status.get(outcome, StepStatus.DONE), data=data))
+        self.note(Event(row, StepKind.TOOL, tool, self._task(task), status.get(outcome, StepStatus.DONE), data=data))
+
+    def _task(self, task: str) -> UUID | None:
+        """The key of a task's step. LangGraph gives a task one id for all attempts; each attempt has a step of its own."""
+        try:
+            return uuid5(UUID(task), str(self.attempt))
+        except ValueError:
+            return None
 
     # --- LangChain's callbacks ------------------------------------------------------------------------------------------
 
@@ -139,7 +149,8 @@ class Recorder(BaseCallbackHandler):
         metadata = kwargs.get("metadata") or {}
         model = str(metadata.get("ls_model_name") or kwargs.get("name") or (serialized or {}).get("name") or "model")
         place = str(metadata.get("langgraph_checkpoint_ns") or metadata.get("checkpoint_ns") or "")
-        self.note(Event(run_id, StepKind.MODEL, model, _task_of(place), data={"model": model}))
+        parent = self._task(place.split("|")[-1].rpartition(":")[2])
+        self.note(Event(run_id, StepKind.MODEL, model, parent, data={"model": model}))
 
     def on_llm_new_token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:
         if token:
@@ -226,15 +237,3 @@ class Recorder(BaseCallbackHandler):
             rows = await (await connection.execute(LOST, params)).fetchall()
         for row in rows:
             push("step", row["id"], row["revision"], run=self.run_id)
-
-
-def _task_of(namespace: str) -> UUID | None:
-    """The task in which something happened, by the last part of its checkpoint namespace (``node:task id``)."""
-    return _uuid(namespace.split("|")[-1].rpartition(":")[2])
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

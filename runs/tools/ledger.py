@@ -18,6 +18,7 @@ from approvals.models import Approval, Decision, Evaluation, Tool
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
+from approvals.policy.requirements import freeze, unite
 from approvals.states import Kind, Verdict
 from runs import calls
 from runs.lifecycle import SOURCE
@@ -234,16 +235,17 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
 
 
 def _meets(asked: Approval, evaluation: Evaluation) -> bool:
-    """Whether a decision on the agent's own question satisfies what the policy requires for the call."""
-    wants = evaluation.requirements
-    teams = {str(team) for team in wants.get("teams", [])}
-    return asked.need >= int(wants.get("count", 1)) and (not teams or {str(t) for t in asked.reviewing_teams()} <= teams)
+    """Whether a decision on the agent's own question satisfies what the policy requires for the call: what that question
+    required has to be no weaker."""
+    had = freeze(asked.requirements, asked.team_id)
+    return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
 
 
 def _facts(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
     return Facts(
         agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
-        risk=tool.risk, tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
+        risk=tool.risk, schema_version=tool.schema_version,
+        tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
     )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """Graphs that pause by themselves, raise, or never end."""
 
+import asyncio
 from typing import Any, TypedDict
 
+import effects
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
@@ -39,6 +41,19 @@ def raise_it(state: State) -> State:
     raise RuntimeError(f"the ledger is locked ({len(secret)})")
 
 
+def first(state: State) -> State:
+    effects.note("first", run=state["question"])
+    return {"answer": "first"}
+
+
+async def second(state: State) -> State:
+    effects.note("second begins", run=state["question"])
+    if len(effects.noted("second begins", run=state["question"])) == 1:
+        await asyncio.sleep(30)  # long enough to be killed in
+    effects.note("second", run=state["question"])
+    return {"answer": "second"}
+
+
 def again(state: State) -> State:
     return {"answer": int(state.get("answer") or 0) + 1}
 
@@ -47,6 +62,7 @@ graph = _graph(ask)
 approval_required = _graph(ask)
 breakpoint = _graph(begin, act, interrupt_before=["act"])
 raises = _graph(raise_it)
+steps = _graph(first, second)
 
 _loop = StateGraph(State)
 _loop.add_node("again", again)

@@ -18,7 +18,7 @@ def test_it_forks_into_a_run_that_asks_again_and_leaves_the_old_one_as_it_is(eng
     run = engine.script("teller", [PAY])
     engine.decide(engine.pending(run)[0])
     run = engine.advance(run)
-    before_tools = [id for id, step, source in threads.checkpoints(run.thread_id) if step == 1][0]
+    before_tools = next(id for id, step, _ in threads.checkpoints(run.thread_id) if step == 1)
 
     fork = lifecycle.fork(run.pk, before_tools, actor=Actor.of(engine.operator))
     fork = engine.advance(fork)
