@@ -51,10 +51,14 @@ class Attempt:
 
 
 def render_panel(
-    request: HttpRequest, approval: Approval, attempt: Attempt | None = None, card: str | None = None
+    request: HttpRequest,
+    approval: Approval,
+    attempt: Attempt | None = None,
+    card: str | None = None,
+    is_answer: bool = False,
 ) -> SafeString:
     """Acts with their forms, or why there are none, and what was decided; root id ``panel``. ``card``: what the viewer sees
-    beside it. Raises TypeError when nobody is signed in."""
+    beside it. ``is_answer``: to a post, so the focus goes to it. Raises TypeError when nobody is signed in."""
     user = request.user
     if not isinstance(user, User):
         raise TypeError("nobody is signed in")
@@ -64,6 +68,7 @@ def render_panel(
         "approval": approval,
         "state": state_of(approval, have),
         "standing": approval.standing,
+        "is_answer": is_answer,
         "have": have,
         "need": need,
         "why_not": why_not,

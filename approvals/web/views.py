@@ -106,7 +106,7 @@ def decide(request: HttpRequest, approval_id: UUID) -> HttpResponse:
         return _page(request, approval, attempt, status)
     shown = render_card(approval)
     beside = render_to_string("approvals/_partial_card.html", {"card": shown})
-    return HttpResponse(render_panel(request, approval, attempt, card=shown) + beside, status=status)
+    return HttpResponse(render_panel(request, approval, attempt, card=shown, is_answer=True) + beside, status=status)
 
 
 def _page(

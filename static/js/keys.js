@@ -3,6 +3,7 @@
 //   data-key="n"             the key presses this link or button (or moves the focus into this field)
 //   data-key="a" data-aim    the key only moves the focus here: Enter is the second, deliberate press
 //   data-key="g r"           two keys after one another
+//   data-focus               gets the focus when it arrives as an answer; the first wrong field comes before it
 //   data-row                 one of the rows that j and k walk through; its first link is what Enter opens
 //
 // A page gives the key of a decision to low risk only, aims for medium risk, and gives none above. One switch turns it all off.
@@ -76,6 +77,13 @@ document.addEventListener("keydown", (event) => {
   if (off() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
   if (typing(event.target) || document.querySelector("dialog[open]")) return;
   if (event.key.length === 1 && act(event.key)) event.preventDefault();
+});
+
+document.addEventListener("htmx:after:swap", () => {
+  const arrived = document.querySelector("[data-focus]");
+  if (!arrived) return;
+  (document.querySelector("[aria-invalid=true]") ?? arrived).focus();
+  arrived.removeAttribute("data-focus");
 });
 
 document.addEventListener("click", ({ target }) => {

@@ -101,6 +101,7 @@ def test_it_modifies_with_the_difference_in_view(open_as, people):
     expect(page.locator("[data-changes]")).to_have_text("Amount 240.00 212.50")
     page.get_by_role("button", name="Approve with 1 change").click()
     expect(page.locator("#panel")).to_contain_text("Modified by Robin Vale")
+    expect(page.get_by_role("heading", name="Outcome")).to_be_focused()
     expect(page.locator("#approval h1")).to_have_text("Issue refund 212.50 for order A-1")
     assert Decision.objects.get(approval=approval).verdict == "modify"
 
@@ -112,6 +113,7 @@ def test_it_puts_a_wrong_value_back_at_its_field(open_as, people):
     page.locator("[name=args-amount]").fill("a lot")
     page.get_by_role("button", name="Approve with 1 change").click()
     expect(page.locator("[name=args-amount]")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[name=args-amount]")).to_be_focused()
     expect(page.locator("[name=args-amount]")).to_have_value("a lot")
     expect(page.locator("#panel [role=alert]").filter(visible=True)).to_contain_text("Not sent")
 
