@@ -55,6 +55,7 @@ def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figur
     people = company.found()
     stage.start_desk()
     watcher = cycles.Watcher(os.environ["DATABASE_URL"])
+    stage.spectator = watcher.backend
     cycles.drive(lambda: cycles.Client(stage.desk.url, people), watcher, clients=4, seconds=3)
     stage.analyze()
     SHELF.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,11 @@ class Watcher:
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
+    @property
+    def backend(self) -> int:
+        """The server process that serves it."""
+        return self._connection.info.backend_pid
+
     def pause_of(self, run: UUID) -> Seen:
         return self._wait(run, until_end=False)
 

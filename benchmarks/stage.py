@@ -24,7 +24,8 @@ THREADS = 32
 
 
 class Stage:
-    """The running desk. ``starts`` is the file in which the agent's tool writes when it started."""
+    """The running desk. ``starts`` is the file in which the agent's tool writes when it started; ``spectator`` the process of
+    PostgreSQL that serves those who only watch, and is not counted."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="agentdesk-bench-"))
@@ -35,6 +36,7 @@ class Stage:
         self.postgresql = PostgreSQL(self.folder, secrets, account)
         self.valkey = Valkey(self.folder, secrets, account)
         self.desk = Desk(self.folder, {})
+        self.spectator = 0
 
     def raise_(self) -> None:
         """Start the servers, make the tables and let this process's Django lead to them. The desk's processes come later."""
@@ -101,7 +103,7 @@ class Stage:
         times = server.cpu_times()
         total = times.user + times.system + times.children_user + times.children_system
         for child in server.children():
-            total += _cpu(child.pid)
+            total += _cpu(child.pid) if child.pid != self.spectator else 0
         return float(total)
 
     @contextmanager
