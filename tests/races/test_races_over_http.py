@@ -22,7 +22,7 @@ AGAIN = 5  # after each fifth race, the winner posts the same again
 VERDICTS = (("approve", "reject"), ("reject", "approve"), ("reject", "reject"), ("approve", "approve"))
 WORDS = {"approve": ("Approve", "Approved"), "reject": ("Reject", "Rejected")}
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
