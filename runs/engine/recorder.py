@@ -152,8 +152,8 @@ class Recorder(BaseCallbackHandler):
         parent = self._task(place.split("|")[-1].rpartition(":")[2])
         self.note(Event(run_id, StepKind.MODEL, model, parent, data={"model": model}))
 
-    def on_llm_new_token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:
-        if token:
+    def on_llm_new_token(self, token: str | list[str | dict[str, Any]], *, run_id: UUID, **kwargs: Any) -> None:
+        if token and isinstance(token, str):
             with self._guard:
                 self._text.setdefault(run_id, []).append(token)
 

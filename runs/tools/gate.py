@@ -62,9 +62,11 @@ async def _pass(inner: Any, ainner: Any, request: ToolCallRequest, execute: Call
             return await ainner(changed, execute)
         if inner is not None:
             loop = asyncio.get_running_loop()
-            return await asyncio.to_thread(
-                inner, changed, lambda r: asyncio.run_coroutine_threadsafe(execute(r), loop).result()
-            )
+
+            def run_inside(again: ToolCallRequest) -> Any:
+                return asyncio.run_coroutine_threadsafe(_awaited(execute(again)), loop).result()
+
+            return await asyncio.to_thread(inner, changed, run_inside)
         return await execute(changed)
 
     ctx = _context(request)
@@ -128,9 +130,9 @@ async def _execute(
     finally:
         permit.reset(token)
     result = _with_notice(result, entry)
-    error = {"kind": "tool_error", "message": str(result.content)[:2000]} if is_error(result) else None
-    await hop(ledger.finish, ctx, entry.row, result=dump(result), error=error)
-    ctx.on_call(entry.row, proposal.tool, "failed" if error else "succeeded", "")
+    problem = {"kind": "tool_error", "message": str(result.content)[:2000]} if is_error(result) else None
+    await hop(ledger.finish, ctx, entry.row, result=dump(result), error=problem)
+    ctx.on_call(entry.row, proposal.tool, "failed" if problem else "succeeded", "")
     return result
 
 
@@ -209,6 +211,8 @@ def schema_of(tool: BaseTool) -> dict[str, Any]:
     passed = tool.tool_call_schema
     if isinstance(passed, dict):
         return dict(passed)
+    if not issubclass(passed, BaseModel):
+        return passed.schema()  # a tool made with Pydantic's first version
     schema = passed.model_json_schema()
     whole = tool.args_schema
     if isinstance(whole, type) and issubclass(whole, BaseModel):
@@ -336,12 +340,16 @@ async def _beside(group: Siblings) -> Any:
             await asyncio.sleep(0)
             while group.busy:
                 turn = asyncio.Event()
-                group.waiters.append(functools.partial(loop.call_soon_threadsafe, turn.set))
+                group.waiters.append(functools.partial(_wake, loop, turn))
                 if group.busy:
                     await turn.wait()
 
         await asyncio.sleep(0)  # let the siblings of this task come in, so that none is overlooked
         yield rest
+
+
+def _wake(loop: asyncio.AbstractEventLoop, turn: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(turn.set)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from runs.models import Agent, Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, LimitReached, RunContext
 
+AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
 
 
@@ -294,10 +295,10 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     message = text.format(tool=row.tool, by=decision.decided_by_label) + (
         f" Reason: {decision.message}" if decision.message else ""
     )
-    error = {"kind": kind, "message": message, "retryable": False, "hint": "Do not repeat it with the same arguments."}
+    error = {"kind": kind, "message": message, "retryable": False, "hint": AGAIN}
     calls.move(row.pk, status, decision=decision, error=error, ended_at=now)
     _record(row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
-    return Refused(row.pk, kind, message, error["hint"])
+    return Refused(row.pk, kind, message, AGAIN)
 
 
 _REFUSALS = {
@@ -333,7 +334,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
         calls.move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
         _record(row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
-        return Refused(row.pk, "denied", reason, error["hint"])
+        return Refused(row.pk, "denied", reason, "Do not repeat this call.")
     if ctx.dry_run and tool.effect != "read":
         return _simulate(row, args)
     calls.move(
@@ -372,15 +373,11 @@ def _simulate(row: ToolCall, args: dict[str, Any]) -> Refused:
 
 def _tampered(row: ToolCall, what: str) -> Refused:
     """Alarm: what would run is not what was approved. It does not run."""
-    error = {
-        "kind": "tampered",
-        "message": "This call failed a safety check. It was not executed.",
-        "retryable": False,
-        "hint": "",
-    }
+    message = "This call failed a safety check. It was not executed."
+    error = {"kind": "tampered", "message": message, "retryable": False, "hint": ""}
     calls.move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
     _record(row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
-    return Refused(row.pk, "tampered", error["message"])
+    return Refused(row.pk, "tampered", message)
 
 
 def _doubt(row: ToolCall, because: str) -> Pause:

@@ -44,5 +44,5 @@ def grant(connection: "psycopg.Connection[Any]", app: str, owner: str) -> None:
     ]
     with connection.cursor() as cursor:
         for statement in statements:
-            cursor.execute(sql.SQL(statement).format(role))  # type: ignore[arg-type]  # built from constants above
+            cursor.execute(sql.SQL(statement).format(role))
     connection.commit()

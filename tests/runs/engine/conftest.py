@@ -63,6 +63,10 @@ class Engine:
             **what,
         )
 
+    def output(self, run: Run) -> dict[str, Any]:
+        assert isinstance(run.output, dict)
+        return run.output
+
     def effects(self, kind: str = "") -> list[dict[str, Any]]:
         lines = self.effects_file.read_text().splitlines() if self.effects_file.exists() else []
         return [effect for effect in map(json.loads, lines) if not kind or effect["effect"] == kind]

@@ -41,7 +41,7 @@ def test_it_asks_with_the_graphs_own_words_and_hands_over_the_answer(engine: Eng
     assert approval.action == "interrupt:ask"
     engine.decide(approval, "respond", answer="three")
     run = engine.advance(run)
-    assert (run.status, run.output["answer"]) == (RunStatus.SUCCEEDED, "three")
+    assert (run.status, engine.output(run)["answer"]) == (RunStatus.SUCCEEDED, "three")
 
 
 def test_it_answers_an_approval_required_payload_in_its_form(engine: Engine) -> None:
@@ -51,7 +51,7 @@ def test_it_answers_an_approval_required_payload_in_its_form(engine: Engine) -> 
     assert (approval.action, approval.args, approval.risk) == ("ship", {"boxes": 3}, "high")
     engine.decide(approval, "modify", args={"boxes": 2}, message="one is missing")
     run = engine.advance(run)
-    answer = run.output["answer"]
+    answer = engine.output(run)["answer"]
     assert (answer["decision"], answer["approved"], answer["details"]) == ("modify", True, {"boxes": 2})
     assert (answer["decided_by"], answer["message"]) == ("rita", "one is missing")
 
@@ -62,7 +62,7 @@ def test_it_passes_no_static_breakpoint_without_a_decision(engine: Engine) -> No
     assert engine.advance(run).status == RunStatus.WAITING
     engine.decide(engine.pending(run)[0])
     run = engine.advance(run)
-    assert (run.status, run.output["answer"]) == (RunStatus.SUCCEEDED, "acted")
+    assert (run.status, engine.output(run)["answer"]) == (RunStatus.SUCCEEDED, "acted")
 
 
 def test_it_stops_at_a_refused_breakpoint(engine: Engine) -> None:
@@ -74,6 +74,7 @@ def test_it_stops_at_a_refused_breakpoint(engine: Engine) -> None:
 def test_it_ends_a_run_whose_agent_raises_with_a_reason_and_a_traceback_apart(engine: Engine) -> None:
     run = engine.start("raises", {"question": "?"})
     assert run.status == RunStatus.FAILED
+    assert run.error is not None
     assert run.error["kind"] == "RuntimeError"
     assert "hunter2" not in str(run.error)
     assert "raise_it" in run.traceback

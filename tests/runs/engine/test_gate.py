@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ def allow(engine: Engine, action: str, verdict: str = "allow") -> Rule:
 
 
 def messages(run: Run) -> list[dict[str, object]]:
+    assert isinstance(run.output, dict)
     return [m for m in run.output["messages"] if m["type"] == "tool"]
 
 
@@ -70,13 +72,14 @@ def test_it_refuses_both_calls_that_share_one_id_in_one_message(engine: Engine) 
 def test_it_starts_no_tool_when_the_gate_is_taken_out(engine: Engine, agent: str) -> None:
     graph = registry.get(agent).graph
     assert graph is not None
-    node = graph.nodes["tools"].bound
+    node: Any = graph.nodes["tools"].bound
     node._wrap_tool_call = node._awrap_tool_call = None
     try:
         run = engine.script(agent, [{"name": "look_up", "args": {"name": "ada"}}])
     finally:
         registry.forget()
     assert run.status == RunStatus.FAILED
+    assert run.error is not None
     assert run.error["kind"] == "GateMissing"
     assert engine.effects() == []
 
@@ -175,12 +178,12 @@ def test_it_asks_once_about_what_langchains_own_middleware_asks_too(engine: Engi
     run = engine.script(agent, [pay("ada"), pay("bob")])
     approvals = engine.pending(run)
     assert len(approvals) == 2
-    what = {
+    answers: dict[str, dict[str, Any]] = {
         "approve": {}, "modify": {"args": {"to": "eve", "amount": "1.00"}}, "reject": {"message": "no"},
         "respond": {"answer": "done by hand"},
-    }[verdict]  # fmt: skip
+    }  # fmt: skip
     first, second = sorted(approvals, key=lambda a: a.args["to"])
-    engine.decide(first, verdict, **what)
+    engine.decide(first, verdict, **answers[verdict])
     engine.decide(second)
     run = engine.advance(run)
     assert engine.pending(run) == []

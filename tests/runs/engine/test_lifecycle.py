@@ -50,7 +50,7 @@ def test_it_takes_new_input_and_drops_what_it_was_asking(engine: Engine) -> None
     old.refresh_from_db()
     assert (old.status, ToolCall.objects.get(run=run).status) == ("superseded", CallStatus.WITHDRAWN)
     assert run.next_input is None
-    assert sum(m["type"] == "human" for m in run.output["messages"]) == 2
+    assert sum(m["type"] == "human" for m in engine.output(run)["messages"]) == 2
     assert engine.effects() == []
 
 

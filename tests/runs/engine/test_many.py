@@ -31,6 +31,7 @@ def test_it_crosses_no_answers_and_repeats_no_effects_over_two_hundred_runs(engi
         paid.setdefault(effect["to"], []).append(effect["amount"])
     expected: dict[str, list[str]] = {}
     for call in ToolCall.objects.select_related("decision"):
+        assert call.decision is not None
         verdict = call.decision.verdict
         if verdict in ("approve", "modify"):
             amount = call.asked_args["amount"] if verdict == "approve" else f"9{call.asked_args['amount']}"
@@ -60,8 +61,9 @@ def _one(engine: Engine, number: int) -> None:
 def _decision(approval: Approval, dice: random.Random) -> dict[str, Any]:
     verdict = dice.choice(VERDICTS)
     changed = {**approval.args, "amount": f"9{approval.args['amount']}"}
-    return {
+    what: dict[str, dict[str, Any]] = {
         "approve": {"verdict": "approve"}, "modify": {"verdict": "modify", "args": changed},
         "reject": {"verdict": "reject", "message": f"no {approval.args['to']}"},
         "respond": {"verdict": "respond", "answer": f"by hand: {approval.args['to']}"},
-    }[verdict]  # fmt: skip
+    }  # fmt: skip
+    return what[verdict]

@@ -56,8 +56,8 @@ class Crew:
         return list(Approval.objects.filter(source_ref=str(run.pk), status="pending"))
 
     def decide(self, approval: Approval, verdict: str = "approve", **what: Any) -> None:
-        facts = {"digest": approval.digest, "version": approval.version}
-        decide(approval.pk, actor=Actor.of(self.reviewer), verdict=verdict, **facts, **what)
+        actor = Actor.of(self.reviewer)
+        decide(approval.pk, actor=actor, verdict=verdict, digest=approval.digest, version=approval.version, **what)
 
     def effects(self, **wanted: Any) -> list[dict[str, Any]]:
         file = self.desk.folder / "effects.jsonl"
