@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from agentdesk.people.models import Membership
 from approvals.models import Approval
 from approvals.web import fragments, queue
 from approvals.web.filters import Filter
-from tests.approvals.cast import make_approval, make_rule, post
+from tests.approvals.cast import make_approval, make_rule, make_team, make_user, post
 
 INBOX = "/approvals/"
 
@@ -146,3 +147,33 @@ def test_it_knows_in_one_query_who_sees_what(reviewer, second, stranger, team, a
 def test_it_pushes_nothing_of_what_is_gone(db):
     assert fragments.push_card("01a20397-9479-7611-ae21-7af65b3898b0", 1) is None
     assert fragments.push_row("01a20397-9479-7611-ae21-7af65b3898b0", 1) is None
+
+
+def test_it_renders_a_row_once_for_each_version(browse, reviewer, second, approval, monkeypatch):
+    drawn = []
+    draw = fragments._row
+    monkeypatch.setattr(fragments, "_row", lambda each: drawn.append(each.revision) or draw(each))
+    for user in (reviewer, second, reviewer):
+        browse(user).get(INBOX)
+    assert drawn == [approval.revision]
+    post(approval, second, message="fine")
+    assert "Approved by Sam Ashby" in browse(reviewer).get(INBOX, {"status": "done"}).content.decode()
+    assert len(drawn) == 2
+
+
+def test_it_forgets_the_oldest_rows(approval):
+    kept = fragments.Rendered(most=2)
+    for version in (1, 2, 3):
+        kept.keep(approval.pk, version, f"row {version}")
+    assert [kept.get(approval.pk, version) for version in (1, 2, 3)] == [None, "row 2", "row 3"]
+
+
+def test_it_shows_each_team_its_own_and_guests_what_they_are_asked(browse, reviewer, stranger, team):
+    both = make_team("Both")
+    Membership.objects.create(user=reviewer, team=both, role="reviewer")
+    own, other = make_approval(team), make_approval(both)
+    guest = make_approval(stranger.teams.get(), requirements={"teams": [str(team.pk)], "count": 1})
+    admin = make_user(name="root", is_superuser=True)
+    assert set(rows_in(browse(reviewer).get(INBOX))) == {str(each.pk) for each in (own, other, guest)}
+    assert set(rows_in(browse(admin).get(INBOX))) == {str(each.pk) for each in (own, other, guest)}
+    assert rows_in(browse(make_user(name="nobody")).get(INBOX)) == []
