@@ -1,0 +1,33 @@
+"""Which tests share a worker: those of a file, and of all files that use the running desk, for one desk is enough."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+ROOT = Path(__file__).resolve().parent.parent
+DESK = "desk"
+# A fixture asked for by name, in a test or in the conftest.py beside it.
+ASKS_FOR_DESK = re.compile(r"def \w+\([^)]*\b(?:desk|fresh_desk|desk_processes)\b(?=[,:)])")
+
+
+class SpreadByDesk(LoadFileScheduling):  # type: ignore[misc]  # xdist is not typed for subclasses
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return DESK if uses_desk(file) else file
+
+
+@cache
+def uses_desk(file: str) -> bool:
+    path = ROOT / file
+    beside = path.with_name("conftest.py")
+    sources = [path] if beside == ROOT / "tests" / "conftest.py" else [path, beside]
+    return any(source.is_file() and ASKS_FOR_DESK.search(source.read_text()) for source in sources)
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SpreadByDesk:
+    return SpreadByDesk(config, log)
