@@ -181,6 +181,10 @@ async def _reply(ctx: RunContext, entry: Entry, proposal: Proposal) -> Any:
     return message
 
 
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
+
+
 def _context(request: ToolCallRequest) -> RunContext:
     ctx = current.get()
     if ctx is None:

@@ -222,3 +222,38 @@ def test_it_records_a_tool_step_once_per_call(engine: Engine) -> None:
     engine.advance(run)
     tools = Step.objects.filter(run=run, kind="tool")
     assert sorted(s.data["outcome"] for s in tools) == ["succeeded", "succeeded"]
+
+
+@pytest.mark.parametrize("agent", ["wrapped", "by-hand"])
+def test_it_gates_nodes_that_it_cannot_see(engine: Engine, agent: str) -> None:
+    run = engine.script(agent, [pay("ada"), pay("bob")])
+    approvals = engine.pending(run)
+    assert len(approvals) == 2
+    assert engine.effects() == []
+    for approval in approvals:
+        engine.decide(approval)
+    assert engine.advance(run).status == RunStatus.SUCCEEDED
+    assert sorted(e["to"] for e in engine.effects("pay")) == ["ada", "bob"]
+
+
+def test_it_gives_the_calls_of_a_nested_agent_rows_of_their_own(engine: Engine) -> None:
+    allow(engine, "delegate")
+    inner = json.dumps({"turns": [[pay("ada")]], "end": "The assistant paid."})
+    run = engine.script("nested", [{"name": "delegate", "args": {"script": inner}}])
+    (approval,) = engine.pending(run)
+    assert approval.action == "pay"
+    assert ToolCall.objects.get(run=run, tool="delegate").status == CallStatus.PAUSED
+    engine.decide(approval)
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert len(engine.effects("pay")) == 1
+    assert "The assistant paid." in str(messages(run))
+
+
+def test_it_starts_nothing_whose_arguments_were_swapped_behind_the_gate(engine: Engine) -> None:
+    run = engine.script("swapping", [pay("ada")])
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert (run.status, engine.effects("pay")) == (RunStatus.FAILED, [])
+    assert run.error is not None
+    assert run.error["kind"] == "GateMissing"
