@@ -111,7 +111,7 @@ def _broker(environ: Mapping[str, str], places: Places, secrets: Secrets, server
 
 
 def _server_child(name: str, server: PostgreSQL | Valkey, process: subprocess.Popen[bytes]) -> Child:
-    return Child(name, server.restart, server.stop_signal, process, started=time.monotonic())
+    return Child(name, server.restart, server.stop_signal, server.patience, process, started=time.monotonic())
 
 
 def _last_port(places: Places, variable: str) -> int:

@@ -25,7 +25,7 @@ APP = "agentdesk_app"
 SUPERUSER = "postgres"
 # Crash recovery after a kill -9 replays the log since the last checkpoint: seconds, on a slow disk a minute.
 START_SECONDS = 120.0
-STOP_SECONDS = 4.0
+STOP_SECONDS = 4.5
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -60,6 +60,7 @@ SPEED_SETTINGS = {
 class PostgreSQL:
     """PostgreSQL on a loopback port with passwords, its data in `folder`/postgresql. `durable=False` is for tests."""
 
+    patience = STOP_SECONDS
     stop_signal = signal.SIGINT  # "fast": ends the sessions, writes a checkpoint, leaves clean data
 
     def __init__(self, folder: Path, secrets: Secrets, account: Account | None, *, durable: bool = True) -> None:

@@ -18,7 +18,8 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 # A child that lived this long has recovered: the next death starts with the first delay again.
 HEALTHY_SECONDS = 60.0
-STOP_SECONDS = 5.0
+# Together with the servers' own patience this stays below the ten seconds that a stop may take.
+STOP_SECONDS = 3.5
 LONGEST_LINE = 8_000
 
 
@@ -29,6 +30,7 @@ class Child:
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
     stop_signal: signal.Signals = signal.SIGTERM
+    patience: float = STOP_SECONDS  # seconds to stop in when it is one of the last
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     deaths: int = 0
@@ -74,7 +76,7 @@ class Supervisor:
         first = [child for child in self.children if child not in last]
         self._end(first, 0.5 if self.impatient else STOP_SECONDS)
         for child in last:
-            self._end([child], STOP_SECONDS / 2)
+            self._end([child], child.patience)
         self._show_lines(0)
         self._selector.close()
 

@@ -19,12 +19,13 @@ from agentdesk.embedded.secrets import Secrets, write_private
 
 DATABASES = 64
 START_SECONDS = 10.0
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.0
 
 
 class Valkey:
     """Valkey on a loopback port with a password; its configuration lies in `folder`/valkey.conf."""
 
+    patience = STOP_SECONDS
     stop_signal = signal.SIGTERM
 
     def __init__(self, folder: Path, secrets: Secrets, account: Account | None) -> None:
