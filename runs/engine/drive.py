@@ -88,8 +88,15 @@ class Drive:
         return Outcome("ended", snapshot, output=plain(snapshot.values))
 
     async def _stream(self, graph_input: Any, control: RunControl) -> None:
+        # "messages" makes chat models stream where a node only invokes them; their words reach the recorder by its callbacks.
         async for part in self.graph.astream(
-            graph_input, self.config, stream_mode=["tasks"], subgraphs=True, version="v2", durability="sync", control=control
+            graph_input,
+            self.config,
+            stream_mode=["tasks", "messages"],
+            subgraphs=True,
+            version="v2",
+            durability="sync",
+            control=control,
         ):
             if part["type"] == "tasks":
                 self.recorder.task(dict(part["data"]))
