@@ -1,7 +1,8 @@
 """The WebSocket of a page: /ws/live/. Data flows to the page; all it sends is what it wants to hear of.
 
 Server to page: ``{"kind", "id", "version", "html"}`` with ``run`` where there is one, ``{"kind": "token", …}``,
-``{"kind": "hb"}`` and ``{"kind": "resync"}`` (fetch everything anew). Page to server: ``{"watch": [[kind, id], …]}``.
+``{"kind": "hb"}`` and ``{"kind": "resync"}`` (fetch everything anew). Page to server: ``{"watch": [[kind, id], …]}``,
+answered by ``{"kind": "hb", "watching": true}``: what the page fetches after that leaves no gap.
 A refused socket is accepted first and closed with a code of ours: closed before that, the browser would see 1006 and try for
 ever.
 """
@@ -27,6 +28,7 @@ MALFORMED = 4400
 TOO_MANY = 4429
 FRAME_MAX = 32 * 1024  # characters
 WATCH_MAX = 300
+WATCHING = json.dumps({"kind": "hb", "watching": True})
 SOCKETS_MAX = 50  # per user and process
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 WATCHED_KINDS = frozenset({"approval", "run"})
@@ -66,6 +68,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
             hub().watch(self, read_watch(text_data))
         except Malformed:
             await self.close(MALFORMED)
+        else:
+            if hub().hears:  # else a resync follows, once it does
+                await self.send_frame(WATCHING)
 
     async def disconnect(self, code: int) -> None:
         if hasattr(self, "seat"):

@@ -40,7 +40,7 @@ class StartForm(forms.Form):
         return parse(self.cleaned_data["input"])
 
     def clean_words(self) -> str:
-        words: str = self.cleaned_data["words"]
+        words: str = self.cleaned_data["words"].replace("\r\n", "\n")  # browsers send CRLF, agents read lines
         if not words.strip():
             raise forms.ValidationError(_("Say what the agent should do."))
         return words

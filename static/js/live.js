@@ -8,6 +8,7 @@
 //               data-say="Approved by Sam Ashby"         announced to screen readers when a push changes it
 //               data-append="row"                        where pushed elements of a kind go that are new here, sorted by data-order
 //               data-into="story" data-order="0012"      on a pushed element: the list it belongs to, and its place there
+//               data-merge                               a list that only grows: what is fetched is taken in line by line
 //               data-keep-typing                         a form: replaced only while nobody has begun to fill it in
 //
 // Others listen:  desk:new    on the list, cancelable: {frame, incoming} is about to be added
@@ -60,7 +61,6 @@ function opened() {
   heardAt = Date.now();
   watched = "";
   watch(); // "Live" is shown by the first frame: an open socket alone does not say that events reach it
-  refetchAll();
 }
 
 function closed({ code, target }) {
@@ -106,7 +106,7 @@ const soon = new Set();
 function heard(frame) {
   heardAt = Date.now();
   show("live");
-  if (frame.kind === "hb") return;
+  if (frame.kind === "hb") return frame.watching ? refetchAll() : undefined; // from now on nothing is missed, so fetch what was
   if (frame.kind === "resync") return refetchAll();
   if (frame.kind === "token") {
     document.dispatchEvent(new CustomEvent("desk:token", { detail: frame }));
@@ -129,9 +129,7 @@ function placeAll(frame) {
       continue;
     }
     found = true;
-    if (version(incoming) <= version(current)) continue;
-    if (incoming.dataset.into && incoming.dataset.order !== current.dataset.order) move(current, incoming);
-    else place(current, incoming);
+    if (version(incoming) > version(current)) renew(current, incoming);
   }
   return found;
 }
@@ -156,13 +154,18 @@ function follower(list, line) {
   return [...list.children].find((other) => (other.dataset.order ?? "") > line.dataset.order);
 }
 
-/** Lines that were pushed while a list was on its way over HTTP are newer than it: they stay. */
-function keepNewer(current, incoming) {
-  for (const line of current.querySelectorAll(`:scope > [data-into="${CSS.escape(current.id)}"]`)) {
-    const twin = incoming.querySelector(`#${CSS.escape(line.id)}`);
-    if (!twin) incoming.insertBefore(line.cloneNode(true), follower(incoming, line) ?? null);
-    else if (version(line) > version(twin)) twin.replaceWith(line.cloneNode(true));
+/** Takes a fetched list in line by line: what was pushed while it was on its way is newer, and stays. */
+function merge(list, fetched) {
+  for (const line of [...fetched.children]) {
+    const current = document.getElementById(line.id);
+    if (!current) list.insertBefore(line, follower(list, line) ?? null);
+    else if (version(line) > version(current)) renew(current, line);
   }
+}
+
+function renew(current, line) {
+  if (line.dataset.into && line.dataset.order !== current.dataset.order) move(current, line);
+  else place(current, line);
 }
 
 /** Regions that hear of the same thing but only come over HTTP: the decision form, a list, a counter. */
@@ -227,8 +230,8 @@ async function refetchOnce(region, url) {
   for (const incoming of [...template.content.children]) {
     const current = document.getElementById(incoming.id);
     if (!current || version(incoming) < version(current)) continue;
-    keepNewer(current, incoming);
-    if (current.matches("[data-keep-typing]")) offer(current, incoming);
+    if (current.matches("[data-merge]")) merge(current, incoming);
+    else if (current.matches("[data-keep-typing]")) offer(current, incoming);
     else await place(current, incoming);
   }
 }

@@ -37,7 +37,8 @@ class Page:
 
     async def watch(self, *topics):
         await self.socket.send_json_to({"watch": [list(topic) for topic in topics]})
-        await asyncio.sleep(0.05)
+        while not (await self.frame()).get("watching"):
+            pass
 
     async def frame(self, timeout=5):
         return await self.socket.receive_json_from(timeout)

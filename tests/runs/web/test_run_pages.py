@@ -279,7 +279,7 @@ def test_it_shows_what_the_run_was_given(client, cast, stored, expected):
 def test_it_starts_a_run_from_a_sentence(client, cast):
     client.force_login(cast.operator)
     assert "What should the agent do" in client.get("/runs/start/").content.decode()
-    response = client.post("/runs/start/", {"agent": "support", "words": "Refund order 1.\nThanks", "dry_run": "on"})
+    response = client.post("/runs/start/", {"agent": "support", "words": "Refund order 1.\r\nThanks", "dry_run": "on"})
     run = Run.objects.get()
     assert response["Location"] == f"/runs/{run.pk}/"
     assert run.input == {"messages": [{"role": "user", "content": "Refund order 1.\nThanks"}]}
