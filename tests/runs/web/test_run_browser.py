@@ -1,5 +1,7 @@
 """The page of a run in a browser: it lives, it is readable by everybody, and nothing in it runs that an agent wrote."""
 
+import time
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -129,6 +131,31 @@ def test_it_shows_what_came_while_the_page_was_away(signed_in):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(f"#step-{second.pk}")).to_contain_text("lost hint")
     expect(page.locator(f"#step-{first.pk}")).to_contain_text("Tool calls")
+
+
+def test_it_keeps_what_was_pushed_while_the_list_was_on_its_way(signed_in):
+    cast = make_cast()
+    run = make_run(cast)
+    old = make_step(run, StepKind.ERROR, took=0, message="from the start")
+    page = signed_in(cast.operator, f"/runs/{run.pk}/")
+    expect(page.locator("#wire")).to_have_attribute("data-state", "live")
+    made = []
+
+    def slow(route):
+        answer = route.fetch()
+        made.append(make_call(run))
+        tell("call", made[0])
+        change("step", old, data=encode({"message": "changed meanwhile"}))
+        time.sleep(0.5)
+        route.fulfill(response=answer)
+
+    page.route("**/story/", slow, times=1)
+    with page.expect_response("**/story/"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(f"#call-{made[0].pk}")).to_be_visible()
+    page.wait_for_timeout(300)
+    expect(page.locator(f"#call-{made[0].pk}")).to_be_visible()
+    expect(page.locator(f"#step-{old.pk}")).to_contain_text("changed meanwhile")
 
 
 def test_it_never_goes_back_to_an_older_line(signed_in):
