@@ -73,6 +73,11 @@ class Line:
         return self.step.status == StepStatus.OPEN
 
     @property
+    def is_empty(self) -> bool:
+        """The end of a pause that another line tells of: several approvals, one wait."""
+        return self.step.kind == StepKind.PAUSE and not self.is_open and not self.approvals
+
+    @property
     def is_lost(self) -> bool:
         """Its worker died in it. A call that waited for people lost nothing by that."""
         return self.step.status == StepStatus.LOST and self.outcome != CallStatus.WAITING

@@ -227,6 +227,14 @@ def test_it_counts_overlapping_pauses_once():
     assert waited([]) == (0.0, None)
 
 
+def test_it_tells_of_a_wait_for_several_approvals_once(cast):
+    run = make_run(cast)
+    asked = [str(make_approval(run).pk) for _ in range(2)]
+    assert " hidden" not in render_step(make_step(run, StepKind.PAUSE, took=5, approvals=asked)).split(">")[0]
+    assert " hidden" in render_step(make_step(run, StepKind.PAUSE, took=0)).split(">")[0]
+    assert " hidden" not in render_step(make_step(run, StepKind.PAUSE)).split(">")[0]
+
+
 def test_it_says_why_a_run_was_stopped(cast):
     run = make_run(cast, status=RunStatus.STOPPED, stop_reason="limit:model_calls")
     assert "It reached its limit: model calls." in words(render_run(run))
