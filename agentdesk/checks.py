@@ -6,8 +6,12 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import ERROR, CheckMessage, Error, Warning, register
+from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from agentdesk.people.models import Team
+from agentdesk.people.oidc import MalformedRoles, role_map, unknown_teams
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET_LENGTH = 40
@@ -18,6 +22,28 @@ SECRET_VARIETY = 8  # different characters
 def check_configuration(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every problem of this desk's settings. What is for loopback only may not be reachable from elsewhere."""
     return [*_everywhere(), *([] if settings.LOOPBACK else _beyond_loopback())]
+
+
+@register(Tags.database)
+def check_teams(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """A warning for each team that OIDC_ROLES names and that is not there. It asks the database, so it is made by
+    ``migrate`` and ``check --database`` only. No error: the first team is made after the first migration."""
+    try:
+        roles = role_map()
+    except MalformedRoles:
+        return []  # the other check says so
+    if not roles or not databases or Team._meta.db_table not in connections[databases[0]].introspection.table_names():
+        return []
+    return [
+        Warning(
+            f"OIDC_ROLES names the team {slug!r}, which does not exist: nobody gets a role in it.",
+            hint="Make the team in Django admin, or correct the slug.",
+            id="agentdesk.W013",
+        )
+        for slug in unknown_teams(roles, using=databases[0])
+    ]
 
 
 def refuse_insecure() -> None:
@@ -45,6 +71,14 @@ def _everywhere() -> Iterator[CheckMessage]:
             "AGENTDESK_DEMO is on with a database of your own: users with known passwords would be made in it.",
             hint="Unset AGENTDESK_DEMO.",
             id="agentdesk.E003",
+        )
+    try:
+        role_map()
+    except MalformedRoles as error:
+        yield Error(
+            f"OIDC_ROLES is malformed: {error}.",
+            hint="docs/production.md shows its form under 'Single sign-on'.",
+            id="agentdesk.E004",
         )
 
 

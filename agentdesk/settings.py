@@ -153,7 +153,10 @@ SOCIALACCOUNT_PROVIDERS: dict[str, Any] = (
                     "name": env.str("OIDC_NAME", default="Single sign-on"),
                     "client_id": env.str("OIDC_CLIENT_ID"),
                     "secret": env.str("OIDC_CLIENT_SECRET"),
-                    "settings": {"server_url": env.str("OIDC_URL")},
+                    "settings": {
+                        "server_url": env.str("OIDC_URL"),
+                        "scope": env.list("OIDC_SCOPES", default=["openid", "profile", "email"]),
+                    },
                 }
             ]
         }
@@ -161,6 +164,7 @@ SOCIALACCOUNT_PROVIDERS: dict[str, Any] = (
     if env.str("OIDC_CLIENT_ID", default="")
     else {}
 )
+OIDC_ROLES = env.str("OIDC_ROLES", default="")  # JSON, read by agentdesk.people.oidc; a check refuses what is malformed
 _oidc = urlsplit(env.str("OIDC_URL", default=""))
 _OIDC_ORIGIN = [f"{_oidc.scheme}://{_oidc.netloc}"] if _oidc.netloc else []
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
