@@ -9,7 +9,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -27,12 +27,13 @@ from runs.engine.drive import Drive, Graph, Outcome, plain
 from runs.engine.process import Process, this_process
 from runs.engine.recorder import Event, Recorder
 from runs.errors import RunError
-from runs.models import Run
-from runs.states import RunStatus, StepKind, StepStatus
+from runs.models import Run, Step
+from runs.states import ENDED, RunStatus, StepKind, StepStatus
 from runs.tools.context import AttemptLost, DeskUnavailable, RunContext
 
 log = logging.getLogger(__name__)
 
+PAUSE = "waiting for people"
 RETRIES = 8  # of giving a run back while the database is away; then its lock is gone, and the sweep finds it
 
 
@@ -68,6 +69,7 @@ class End:
     error: dict[str, str] | None = None
     traceback: str = ""
     output: Any = None
+    counters: dict[str, int] = field(default_factory=dict)
 
 
 class _Attempt:
@@ -91,7 +93,8 @@ class _Attempt:
         if loaded.graph is None:
             raise TypeError("the registry gives no agent without a graph")
         drive, snapshot = self.process.run(self._open(loaded.graph))
-        return self._loop(drive, snapshot, self._first_input(snapshot))
+        end = self._loop(drive, snapshot, self._first_input(snapshot))
+        return replace(end, counters=drive.recorder.counters())
 
     def _first_input(self, snapshot: StateSnapshot) -> pauses.Ready | None:
         """What the graph is given to begin with: the run's input where there is no checkpoint yet, or the new input of a
@@ -117,7 +120,7 @@ class _Attempt:
             else:
                 found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
                 if isinstance(found, pauses.Waiting):
-                    self._note_pause(drive, found.approvals, StepStatus.OPEN)
+                    self._begin_pause(drive, found.approvals)
                     return End(RunStatus.WAITING)
                 if isinstance(found, pauses.Unanswerable):
                     return End(RunStatus.STOPPED, found.why)
@@ -133,7 +136,7 @@ class _Attempt:
             drive.recorder.note(
                 Event(decision.pk, StepKind.DECISION, decision.verdict, None, StepStatus.DONE, decision.decided_at, data=data)
             )
-            self._note_pause(drive, [decision.approval_id], StepStatus.DONE)
+        self._end_pauses(drive)
         outcome = self.process.run(drive.go(ready.input))
         if outcome.kind in ("paused", "ended"):
             mark_delivered([decision.pk for decision in ready.decisions])
@@ -163,12 +166,20 @@ class _Attempt:
         named = drive.graph.interrupt_before_nodes
         return list(drive.graph.nodes) if named == "*" else list(named)
 
-    def _note_pause(self, drive: Drive, approvals: list[UUID], status: StepStatus) -> None:
-        data = {"approvals": [str(pk) for pk in approvals]} if status == StepStatus.OPEN else {}
-        for pk in approvals[:1] if status == StepStatus.OPEN else approvals:
-            drive.recorder.note(Event(pk, StepKind.PAUSE, "waiting for people", None, status, data=data))
-        if status == StepStatus.OPEN:
+    def _begin_pause(self, drive: Drive, approvals: list[UUID]) -> None:
+        """One pause for all that is asked at once; a second look, when some of it is decided, finds it open."""
+        if not self._open_pauses():
+            data = {"approvals": [str(pk) for pk in approvals]}
+            drive.recorder.note(Event(approvals[0], StepKind.PAUSE, PAUSE, data=data))
             self.process.run(drive.recorder.flush())
+
+    def _end_pauses(self, drive: Drive) -> None:
+        for key in self._open_pauses():
+            drive.recorder.note(Event(key, StepKind.PAUSE, PAUSE, None, StepStatus.DONE))
+
+    def _open_pauses(self) -> list[UUID]:
+        pauses_ = Step.objects.filter(run=self.run, kind=StepKind.PAUSE, status=StepStatus.OPEN)
+        return list(pauses_.order_by("id").values_list("key", flat=True))
 
     async def _open(self, graph: Graph) -> tuple[Drive, StateSnapshot]:
         drive = self._drive(graph)
@@ -177,8 +188,7 @@ class _Attempt:
     def _drive(self, graph: Graph) -> Drive:
         run, limits = self.run, lifecycle.limits_of(self.run)
         recorder = Recorder(
-            self.process.pool, run.pk, self.claim.attempt, model_calls=int(run.counters.get("model_calls", 0)),
-            model_call_limit=limits["model_calls"],
+            self.process.pool, run.pk, self.claim.attempt, used=run.counters, model_call_limit=limits["model_calls"],
         )  # fmt: skip
         run_input = decode(run.input)
         ctx = RunContext(
@@ -197,10 +207,12 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
         fields["output"] = encode(end.output)
     if end.status in (RunStatus.WAITING, RunStatus.SUCCEEDED):
         fields |= {"next_input": None, "next_input_at": ""}
+    if end.counters:
+        fields["counters"] = {**claim.run.counters, **end.counters}
     again = claims.release(claim, end.status, because=end.because, **fields)
-    if end.status not in (RunStatus.WAITING, RunStatus.QUEUED):
+    if again is not None and end.status in ENDED:
         lifecycle.close(claim.run, end.status)
-    return again
+    return bool(again)
 
 
 def _give_back(claim: Claim) -> bool:

@@ -61,9 +61,9 @@ def claim(run_id: UUID, key: int) -> Claim | None:
         return Claim(run, attempt, wanted, orphaned)
 
 
-def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) -> bool:
-    """Let go of the run in state ``to``. True when it was wanted meanwhile, so that somebody must look again. Does nothing
-    for an attempt that is no longer the newest."""
+def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) -> bool | None:
+    """Let go of the run in state ``to``. True when it was wanted meanwhile, so that somebody must look again. None, and nothing
+    done, for an attempt that is no longer the newest."""
     now = timezone.now()
     ended = to in ENDED
     with transaction.atomic():
@@ -75,7 +75,7 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
             **({"finished_at": now} if ended else {}), **fields,
         )  # fmt: skip
         if not moved:
-            return False
+            return None
         run = Run.objects.only("wanted", "revision", "team_id", "title").get(pk=claim.run.pk)
         if to in _ACTIONS:
             _record(

@@ -8,6 +8,7 @@ costs the graph nothing and a page is never far behind. Writing refuses an attem
 import asyncio
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -74,10 +75,11 @@ class Recorder(BaseCallbackHandler):
     raise_error = True
     run_inline = True
 
-    def __init__(self, pool: Pool, run_id: UUID, attempt: int, *, model_calls: int, model_call_limit: int) -> None:
+    def __init__(self, pool: Pool, run_id: UUID, attempt: int, *, used: Mapping[str, int], model_call_limit: int) -> None:
+        """``used``: the :meth:`counters` of the attempts before."""
         self.pool, self.run_id, self.attempt = pool, run_id, attempt
-        self.model_calls, self.model_call_limit = model_calls, model_call_limit
-        self.tokens = {"input": 0, "output": 0}
+        self.model_calls, self.model_call_limit = int(used.get("model_calls", 0)), model_call_limit
+        self.tokens = {kind: int(used.get(f"{kind}_tokens", 0)) for kind in ("input", "output")}
         self._guard = threading.Lock()
         self._open: dict[UUID, Event] = {}
         self._changed: dict[UUID, Event] = {}
@@ -86,6 +88,14 @@ class Recorder(BaseCallbackHandler):
         self._written: dict[UUID, int] = {}
         self._ticker: asyncio.Task[None] | None = None
         self.lost: AttemptLost | None = None
+
+    def counters(self) -> dict[str, int]:
+        """What the run has used up so far."""
+        return {
+            "model_calls": self.model_calls,
+            "input_tokens": self.tokens["input"],
+            "output_tokens": self.tokens["output"],
+        }
 
     # --- the book -------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import action_digest, decode, digest, encode
+from agentdesk.live.push import push
 from approvals import decisions, requests
 from approvals.models import Approval, Decision, Evaluation, Tool
 from approvals.models.rules import Effect
@@ -423,7 +424,9 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
 
 def keep_answer(ctx: RunContext, row_id: UUID, result: dict[str, Any]) -> None:
     """Store the message that a person's answer, or a refusal, became, so that a replay hands over the same one."""
-    ToolCall.objects.filter(pk=row_id, run_id=ctx.run_id, result__isnull=True, status__in=CALL_ENDED).update(result=result)
+    rows = ToolCall.objects.filter(pk=row_id, run_id=ctx.run_id, result__isnull=True, status__in=CALL_ENDED)
+    if rows.update(result=result):
+        push("call", row_id, 0, run=ctx.run_id)
 
 
 def _touch_approval(row: ToolCall) -> None:

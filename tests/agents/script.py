@@ -42,7 +42,8 @@ class ScriptedModel(BaseChatModel):
             ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=n, type="tool_call_chunk")
             for n, call in enumerate(message.tool_calls)
         ]
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", id=message.id, tool_call_chunks=calls))
+        last = AIMessageChunk(content="", id=message.id, tool_call_chunks=calls, usage_metadata=message.usage_metadata)
+        yield ChatGenerationChunk(message=last)
 
     def _turn(self, messages: list[BaseMessage]) -> AIMessage:
         script = json.loads(str(next(m for m in messages if m.type == "human").content))

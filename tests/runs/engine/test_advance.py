@@ -122,3 +122,24 @@ def test_it_names_the_reason_of_an_agent_that_does_not_load(engine: Engine) -> N
     assert "this agent does not load" in agent.load_error
     with pytest.raises(AgentUnavailable, match="does not load"):
         engine.start("broken", {})
+
+
+def test_it_counts_model_calls_over_all_attempts_and_stops_at_the_limit(engine: Engine) -> None:
+    Agent.objects.filter(slug="teller").update(limits={"model_calls": 2})
+    run = engine.script("teller", [PAY], [PAY | {"args": {"to": "bob", "amount": "1.00"}}])
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert (run.status, run.counters["model_calls"]) == (RunStatus.WAITING, 2)
+    assert run.counters["input_tokens"] == 30
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert (run.status, run.stop_reason) == (RunStatus.STOPPED, "limit:model_calls")
+
+
+def test_it_tells_of_one_pause_for_what_is_asked_at_once(engine: Engine) -> None:
+    run = engine.script("teller", [PAY, PAY | {"args": {"to": "bob", "amount": "1.00"}}])
+    for approval in engine.pending(run):
+        engine.decide(approval)
+        run = engine.advance(run)
+    (pause,) = Step.objects.filter(run=run, kind="pause")
+    assert (pause.status, len(pause.data["approvals"])) == ("done", 2)
