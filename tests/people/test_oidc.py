@@ -170,12 +170,15 @@ def test_it_gives_nobody_an_account_for_its_address(robin, roles, settings, veri
 
 def test_it_links_the_account_that_somebody_is_signed_in_to(robin, roles):
     roles(operators={"team": "refunds", "role": "operator"}, reviewers=REVIEWERS)
-    _, request = come(["operators"], process="connect", signed_in=robin)
+    come(["operators"], process="connect", signed_in=robin)
     assert SocialAccount.objects.get().user == robin
     assert held("robin") == {("refunds", "reviewer")}, "linking is no sign-in"
     _, request = come(["operators"])
     assert request.user == robin
     assert held("robin") == {("refunds", "operator")}
+    for process in ("connect", "redirect"):
+        come(["reviewers"], process=process, signed_in=robin)
+        assert held("robin") == {("refunds", "operator")}
 
 
 @pytest.mark.parametrize("changes", [{"is_active": False}, {"kind": User.Kind.SERVICE}])
