@@ -77,11 +77,13 @@ dev: venv
 	  echo "installing the packages of requirements-dev.lock"; $(PIP) -r requirements-dev.lock; $(COMPILE); cp requirements-dev.lock .venv/; }
 
 # Writes both locks anew: the same pins for Linux and macOS and every Python we support. Addresses of package indexes stay out.
+# Pins that still fit are kept; `make lock LOCK_OPTIONS=--upgrade` takes the newest.
 # The marker that all lines share says only that; it is cut to keep the lock readable.
 lock:
 	@tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	python3 -m venv "$$tool" && "$$tool/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
 	for name in requirements requirements-dev; do \
+	  cp $$name.lock $$name.full; \
 	  "$$tool/bin/uv" pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.12 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links -o $$name.full $$name.in; \
 	  sed -E "s/ ; python_full_version < '3.15' and (implementation_name != '[Pp]y[Pp]y' and )?platform_python_implementation == 'CPython' and \(sys_platform == 'darwin' or sys_platform == 'linux'\)//" $$name.full > $$name.lock; \

@@ -14,6 +14,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agentdesk.embedded.accounts import service_account
@@ -38,11 +39,16 @@ MIGRATION_SOURCES = (
 )
 
 
+FOLDER_PREFIX = "agentdesk-test-"
+LEFT_OVER_SECONDS = 3600
+
+
 class Services:
     """The two servers of one test run, their files in a temporary folder."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="agentdesk-test-"))
+        _remove_left_over()
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self.folder.chmod(0o711)
         self.account = service_account()
         template = migrated_template()
@@ -131,6 +137,23 @@ def _rename_unless_there(draft: Path, template: Path) -> None:
     except OSError:
         if not template.exists():  # not another run that was quicker
             raise
+
+
+def _remove_left_over() -> None:
+    """Remove the folders of runs that were killed. Their servers ended with them, so nobody writes there any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        touched = max((path.stat().st_mtime for path in (folder, *folder.glob("*.log"))), default=0.0)
+        abandoned = touched < time.time() - LEFT_OVER_SECONDS and not (folder / "postgresql" / "postmaster.pid").exists()
+        if abandoned or _server_is_gone(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _server_is_gone(folder: Path) -> bool:
+    try:
+        pid = int((folder / "postgresql" / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (FileNotFoundError, PermissionError, ValueError):
+        return False  # it is being made, or is not ours
+    return not psutil.pid_exists(pid)
 
 
 def _remove_old(shelf: Path) -> None:

@@ -13,6 +13,7 @@ from typing import IO
 from agentdesk.embedded.accounts import Account
 
 PR_SET_PDEATHSIG = 1
+LONGEST_LOG = 10 * 1024 * 1024  # bytes
 
 
 def spawn(
@@ -45,8 +46,11 @@ def spawn(
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """Open a log for appending; only we may read it (a server's log can quote what was in a statement)."""
-    return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+    """Open a log for appending, a long one from its start; only we may read it (it can quote what was in a statement)."""
+    log = open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")  # noqa: SIM115 - the caller closes it
+    if log.tell() > LONGEST_LOG:
+        log.truncate(0)
+    return log
 
 
 def end(processes: Sequence[subprocess.Popen[bytes]], sign: signal.Signals, patience: float) -> None:

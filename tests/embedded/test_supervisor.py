@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from agentdesk.embedded import processes
 from agentdesk.embedded import supervisor as supervisor_module
 from agentdesk.embedded.errors import CannotStart
-from agentdesk.embedded.processes import spawn
+from agentdesk.embedded.processes import open_log, spawn
 from agentdesk.embedded.supervisor import Child, Supervisor, how_it_ended
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
@@ -120,3 +121,18 @@ def test_it_kills_what_does_not_stop_and_stops_the_servers_last():
 def test_it_says_how_a_process_ended():
     assert how_it_ended(0) == "ended with status 0"
     assert how_it_ended(-9) == "was ended by SIGKILL"
+
+
+def test_a_log_goes_on_until_it_is_long(tmp_path, monkeypatch):
+    path = tmp_path / "server.log"
+    for text in (b"one\n", b"two\n"):
+        with open_log(path) as log:
+            log.write(text)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+    monkeypatch.setattr(processes, "LONGEST_LOG", 5)
+    with open_log(path) as log:
+        log.write(b"three\n")
+
+    assert path.read_bytes() == b"three\n"
+    assert path.stat().st_mode & 0o777 == 0o600
