@@ -73,7 +73,9 @@ def _take(name: str, measure: Callable[[], Iterator[Figure]], figures: list[Figu
     command = f"python -m benchmarks {name}{' --full' if full and name == 'inbox' else ''}"
     began = time.monotonic()
     try:
-        figures += [replace(figure, command=command) for figure in measure()]
+        for figure in measure():
+            figures.append(replace(figure, command=command))
+            print(f"{figure.what}: {figure.figure}", file=sys.stderr, flush=True)
     except Exception:  # whatever broke it: the other parts can be measured all the same
         traceback.print_exc()
         return False
