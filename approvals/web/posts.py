@@ -56,7 +56,7 @@ def read_post(data: Mapping[str, str], approval: Approval) -> Post:
         "verdict": verdict,
         "digest": data.get("digest", ""),
         "version": _number(data.get("version", "")),
-        "message": data.get("message", "").strip()[:LONGEST_MESSAGE],
+        "message": _lines(data.get("message", ""))[:LONGEST_MESSAGE],
         "view_digest": view_digest,
         "seconds_open": seconds_open,
     }
@@ -119,7 +119,7 @@ def _modified(data: Mapping[str, str], approval: Approval) -> dict[str, Any]:
 def _answered(data: Mapping[str, str], approval: Approval) -> Any:
     form = answer_form_of(approval, data)
     if form is None:
-        return data.get("answer", "").strip()
+        return _lines(data.get("answer", ""))
     if not form.is_valid():
         raise _refused(data, approval, {}, answer_form=form)
     return form.cleaned_args()
@@ -177,6 +177,11 @@ def _told(error: ApprovalError) -> str:
 
 def _typed(data: Mapping[str, str]) -> dict[str, str]:
     return {name: data.get(name, "") for name in _TYPED}
+
+
+def _lines(text: str) -> str:
+    """What was typed into a field: browsers send its line ends as CRLF."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _number(text: str) -> int:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SHOTS = CHECKOUT / "test-results/looks"
-LOOKS = ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark"))
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark"))
 SHOWN = ("T-1001", "T-1004", "T-1005", "T-1009", "T-1015", "T-1018", "T-1032")
 
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Dialog, Page, Request, expect
 
 from agentdesk.people.models import Team
 from approvals.models import Approval
@@ -23,8 +23,12 @@ class Watch:
         self.page = page
         self.dialogs: list[str] = []
         self.requests: list[str] = []
-        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", self.dismiss)
         page.on("request", self.note)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
 
     def note(self, request: Request) -> None:
         if re.search(r"/logout/|/x$|collector", request.url):

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import expect
 
-from approvals.models import Approval
+from approvals.models import Approval, Decision
 from runs.models import Run
 from tests.e2e.conftest import (
     SOON,
@@ -81,13 +81,15 @@ def test_a_rejected_agent_reads_the_reason_and_asks_for_something_else(desk, ope
     expect(inbox_link(page, refund)).to_be_visible(timeout=SOON)
     inbox_link(page, refund).click()
     reject = act(page, "Reject refund")
-    reject.get_by_label("Reason: the agent reads it").fill("The parcel has not come back yet.")
+    reject.get_by_label("Reason: the agent reads it").fill("The parcel has not come back yet.\nPlease wait.")
     reject.get_by_role("button", name="Reject refund 225.00 EUR").click()
     expect(panel(page, "Outcome")).to_contain_text("Rejected by Robin Vale")
 
     approve_mail(page, "tomas.okafor@example.org")
     (mail,) = mails_to(desk, "tomas.okafor@example.org")
-    assert "The parcel has not come back yet." in mail.get_content()
+    assert "The parcel has not come back yet.\nPlease wait." in mail.get_content()
+    decision = Decision.objects.get(approval__source_ref=run_id, verdict="reject")
+    assert decision.message == "The parcel has not come back yet.\nPlease wait.", "browsers send CRLF"
     assert refunds_of("48066") == []
     asked = Approval.objects.filter(source_ref=run_id).order_by("requested_at").values_list("action", flat=True)
     assert list(asked) == ["issue_refund", "send_email"], "the same refund is not asked for again"
