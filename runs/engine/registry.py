@@ -39,7 +39,7 @@ class LoadedAgent:
     error: str = ""
 
 
-_loaded: dict[str, LoadedAgent] | None = None
+_loaded: tuple[tuple[str, ...], dict[str, LoadedAgent]] | None = None  # from which manifests, and what
 _guard = threading.Lock()
 
 
@@ -47,11 +47,12 @@ def load_all() -> dict[str, LoadedAgent]:
     """Load every graph of every manifest in AGENTDESK_AGENTS, once for the process. One that cannot be loaded is in the
     answer with its reason; the others work."""
     global _loaded
+    manifests = tuple(settings.AGENTS)
     with _guard:
-        if _loaded is None:
+        if _loaded is None or _loaded[0] != manifests:
             gate.install()
-            _loaded = {agent.slug: agent for path in settings.AGENTS for agent in _load_manifest(Path(path))}
-        return _loaded
+            _loaded = manifests, {agent.slug: agent for path in manifests for agent in _load_manifest(Path(path))}
+        return _loaded[1]
 
 
 def get(slug: str) -> LoadedAgent:
