@@ -40,6 +40,7 @@ class Eye:
             if self.keeps:
                 page.screenshot(path=SHOTS / f"{name}-{width}-{scheme}.png", full_page=width < 1000)
         page.set_viewport_size({"width": 1440, "height": 900})
+        page.emulate_media(color_scheme="light")
 
     def _judge(self, page: Page, where: str) -> None:
         for found in Axe().run(page, options=OPTIONS).response["violations"]:
