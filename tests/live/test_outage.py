@@ -1,6 +1,9 @@
 """Valkey goes away and comes back: pages are told to fetch everything anew."""
 
 import asyncio
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from channels.layers import channel_layers
@@ -16,11 +19,10 @@ from tests.live.conftest import Page, in_database, told
 
 
 @pytest.fixture
-def valkey(tmp_path_factory, monkeypatch):
+def valkey(monkeypatch):
     """A broker of this test's own, which it may stop, in the place of the shared one."""
-    folder = tmp_path_factory.mktemp("valkey")
-    for parent in (folder, *list(folder.parents)[:2]):
-        parent.chmod(0o711)
+    folder = Path(tempfile.mkdtemp(prefix="agentdesk-outage-"))  # pytest's own folders are closed to the server's account
+    folder.chmod(0o711)
     server = Valkey(folder, load_secrets(folder / "secrets.json"), service_account())
     server.start()
     config = {"BACKEND": settings.CHANNEL_LAYERS["default"]["BACKEND"], "CONFIG": {"hosts": [server.url()], "prefix": "t"}}
@@ -31,6 +33,7 @@ def valkey(tmp_path_factory, monkeypatch):
     if layer is not None:
         channel_layers.backends["default"] = layer
     server.stop()
+    shutil.rmtree(folder)
 
 
 async def test_it_falls_silent_without_its_broker_and_has_pages_fetch_afterwards(
