@@ -86,7 +86,8 @@ lock:
 	  cp $$name.lock $$name.full; \
 	  "$$tool/bin/uv" pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.12 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links -o $$name.full $$name.in; \
-	  sed -E "s/ ; python_full_version < '3.15' and (implementation_name != '[Pp]y[Pp]y' and )?platform_python_implementation == 'CPython' and \(sys_platform == 'darwin' or sys_platform == 'linux'\)//" $$name.full > $$name.lock; \
+	  sed -E -e "s/ ; python_full_version < '3.15' and (implementation_name != '[Pp]y[Pp]y' and )?platform_python_implementation == 'CPython' and \(sys_platform == 'darwin' or sys_platform == 'linux'\)//" \
+	    -e "s/ ; python_full_version < '3.15' and platform_python_implementation == 'CPython' and (sys_platform == '[a-z]+')/ ; \1/" $$name.full > $$name.lock; \
 	  rm $$name.full; \
 	done
 
