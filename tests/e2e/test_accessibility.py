@@ -41,6 +41,8 @@ class Eye:
                 page.screenshot(path=SHOTS / f"{name}-{width}-{scheme}.png", full_page=width < 1000)
         page.set_viewport_size({"width": 1440, "height": 900})
         page.emulate_media(color_scheme="light")
+        # Axe leaves style attributes behind; carried over by a swap, they would be taken for the page's own.
+        page.evaluate("document.querySelectorAll('[style]').forEach((element) => element.removeAttribute('style'))")
 
     def _judge(self, page: Page, where: str) -> None:
         for found in Axe().run(page, options=OPTIONS).response["violations"]:

@@ -52,13 +52,16 @@ def watch(desk, open_as) -> Watch:
     return Watch(open_as(desk, "admin"))  # its page fails the test over anything the security policy blocks
 
 
-@pytest.mark.parametrize(("ticket", "seen"), [("T-1034", "<div hx-get="), ("T-1047", "<b hx-get=")])
-def test_a_hostile_ticket_does_nothing_anywhere(desk, watch, open_as, ticket, seen):
+@pytest.mark.parametrize(
+    ("ticket", "sender", "seen"),
+    [("T-1034", "fiona.macleod@example.org", "<div hx-get="), ("T-1047", "leila.farahani@example.net", "<b hx-get=")],
+)
+def test_a_hostile_ticket_does_nothing_anywhere(desk, watch, open_as, ticket, sender, seen):
     reviewer = Watch(open_as(desk, "reviewer"))
     is_live(reviewer.page)
     run = start(ticket)
-    row = inbox_link(reviewer.page, re.compile("Send email to|Escalate"))
-    expect(row.first).to_be_visible(timeout=SOON)
+    row = inbox_link(reviewer.page, f"Send email to {sender}")
+    expect(row).to_be_visible(timeout=SOON)
     approval = Approval.objects.filter(source_ref=run).latest("requested_at")
 
     reviewer.look(f"/approvals/{approval.pk}/")
