@@ -48,7 +48,7 @@ bench: dev
 	@$(PY) -m benchmarks
 
 faults: dev
-	@$(PY) -m pytest tests/faults -m faults -n 0
+	@$(PY) -m pytest tests/runs/workers tests/races tests/live/test_outage.py -n 0
 
 browser:
 	@if [ -z '$(CHROMIUM)' ] || [ ! -x '$(CHROMIUM)' ]; then \

@@ -18,13 +18,13 @@ from agentdesk.digests import action_digest, decode, encode
 from agentdesk.digests import digest as digest_of
 from agentdesk.people.models import User
 from approvals import access, answers, moves
-from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotFound
+from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotFound, Released
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.policy.requirements import Requirements, freeze, progress, unite
-from approvals.requests import check_size, touch
+from approvals.requests import check_size, reopen, touch
 from approvals.signals import decided, tell
 from approvals.states import PEOPLES_VERDICTS, Status, Verdict
 from approvals.texts import storable
@@ -147,6 +147,29 @@ def expire_due(limit: int = 100) -> int:
     with transaction.atomic():
         due = Approval.objects.filter(status=Status.PENDING, expires_at__lte=timezone.now()).order_by("expires_at")
         return sum(_expire(approval) for approval in due.select_for_update(skip_locked=True)[:limit])
+
+
+@transaction.atomic
+def recall(approval_id: UUID | str, *, actor: Actor) -> Approval:
+    """Take a decision back while it is held: the question stands again, as version n+1. Whoever may decide may.
+
+    Raises NotFound, NotAllowed, and Released when it is not held (any more).
+    """
+    if actor.user is None:
+        raise NotAllowed
+    approval = _lock(approval_id, actor.user)
+    if (reason := access.why_not(actor.user, approval)) is not None:
+        raise NotAllowed(reason)
+    decision = approval.standing
+    if (
+        approval.status != Status.HELD
+        or decision is None
+        or decision.release_at is None
+        or decision.release_at <= timezone.now()
+    ):
+        raise Released
+    because = _("{who} took the decision back.").format(who=actor.label)
+    return reopen(approval.pk, because, actor, action="approval.recalled")
 
 
 def release_due(limit: int = 100) -> int:

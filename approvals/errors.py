@@ -58,6 +58,12 @@ class Consumed(ApprovalError):
     code = "consumed"
 
 
+class Released(ApprovalError):
+    """This decision is not held any more: it cannot be taken back."""
+
+    code = "released"
+
+
 class TooLarge(ApprovalError):
     """The question is too large."""
 

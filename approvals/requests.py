@@ -125,8 +125,9 @@ def supersede(approval_id: UUID | str, actor: Actor, reason: str = "") -> bool:
 
 
 @transaction.atomic
-def reopen(approval_id: UUID | str, because: str, actor: Actor) -> Approval:
-    """Ask again, as version n+1, with the reason for everybody to read; the decision so far is void.
+def reopen(approval_id: UUID | str, because: str, actor: Actor, *, action: str = "approval.reopened") -> Approval:
+    """Ask again, as version n+1, with the reason for everybody to read; the decision so far is void. ``action`` is the word
+    for it in the record.
 
     Raises NotFound, Consumed when the decision was already carried out, NotCurrent when there is nothing to ask again.
     """
@@ -143,7 +144,7 @@ def reopen(approval_id: UUID | str, because: str, actor: Actor) -> Approval:
     if not moved:
         raise NotCurrent(approval)
     moves.enter(
-        approval, "approval.reopened", actor=actor, before=before,
+        approval, action, actor=actor, before=before,
         after={"status": approval.status, "version": approval.version}, content={"because": because},
     )  # fmt: skip
     tell(requested, approval)

@@ -28,6 +28,9 @@ class Command(VerbCommand):
         shown.add_argument("id", metavar="ID")
         add_as(shown)
         self._add_decide()
+        recall = self.verb("recall", self.recall, "Take a decision back while it is held.")
+        recall.add_argument("id", metavar="ID")
+        add_as(recall, required=True)
         again = self.verb("reask", self.reask, "Ask again: the decision so far, or its lack, does not count.")
         again.add_argument("id", metavar="ID")
         again.add_argument("--because", default="Asked again from the command line.", metavar="TEXT")
@@ -67,6 +70,10 @@ class Command(VerbCommand):
             "have": outcome.have, "need": outcome.need,
         }  # fmt: skip
         self.show(facts, as_json=options["json"])
+
+    def recall(self, *, id: str, **options: Any) -> None:
+        decisions.recall(_approval(id, options["username"]).pk, actor=actor(options["username"]))
+        self._show(_approval(id, options["username"]), options)
 
     def reask(self, *, id: str, because: str, **options: Any) -> None:
         requests.reopen(_approval(id, options["username"]).pk, because, actor(options["username"]))
