@@ -10,10 +10,10 @@ from runs.models import Run, ToolCall
 from runs.states import CallStatus, call_sources_of
 
 
-def move(row_id: UUID, to: CallStatus, *, attempt: int | None = None, **fields: Any) -> bool:
-    """Move a call; False when it was not in a state that leads there. ``attempt`` must match when an executing call ends;
-    it is written when one starts."""
-    rows = ToolCall.objects.filter(pk=row_id, status__in=call_sources_of(to))
+def move(run_id: UUID, row_id: UUID, to: CallStatus, *, attempt: int | None = None, **fields: Any) -> bool:
+    """Move a call of a run; False when it was not in a state that leads there. ``attempt`` must match when an executing call
+    ends; it is written when one starts."""
+    rows = ToolCall.objects.filter(pk=row_id, run_id=run_id, status__in=call_sources_of(to))
     if attempt is not None:
         if to == CallStatus.EXECUTING:
             fields["attempt"] = attempt
@@ -21,13 +21,11 @@ def move(row_id: UUID, to: CallStatus, *, attempt: int | None = None, **fields: 
             rows = rows.filter(attempt=attempt)
     moved = bool(rows.update(status=to, **fields))
     if moved:
-        run_id = ToolCall.objects.values_list("run_id", flat=True).get(pk=row_id)
         push("call", row_id, 0, run=run_id)
-        Run.objects.filter(pk=run_id).update(changed_at=timezone.now())
     return moved
 
 
 def withdraw_open(run: Run) -> None:
     """The calls that wait, or have leave but have not started, will not be made any more."""
     for pk in ToolCall.objects.filter(run=run, status__in=call_sources_of(CallStatus.WITHDRAWN)).values_list("pk", flat=True):
-        move(pk, CallStatus.WITHDRAWN, ended_at=timezone.now())
+        move(run.pk, pk, CallStatus.WITHDRAWN, ended_at=timezone.now())

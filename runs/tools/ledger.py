@@ -113,12 +113,16 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
     """Record what an executing call brought. Raises AttemptLost when this attempt is no longer the run's newest."""
     _fence(ctx)
     status = CallStatus.FAILED if error else CallStatus.SUCCEEDED
-    moved = calls.move(row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
+    moved = calls.move(ctx.run_id, row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
     if not moved:
         raise AttemptLost(f"call {row_id} is no longer executing under attempt {ctx.attempt}")
     row = ToolCall.objects.select_related("run").get(pk=row_id)
     _record(
-        row, "call.failed" if error else "call.succeeded", after={"status": status}, content={"result": result, "error": error}
+        ctx,
+        row,
+        "call.failed" if error else "call.succeeded",
+        after={"status": status},
+        content={"result": result, "error": error},
     )
     _touch_approval(row)
 
@@ -127,14 +131,14 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
 def leave_paused(ctx: RunContext, row_id: UUID) -> None:
     """The tool itself paused, for instance in a graph that it runs."""
     _fence(ctx)
-    calls.move(row_id, CallStatus.PAUSED, attempt=ctx.attempt)
+    calls.move(ctx.run_id, row_id, CallStatus.PAUSED, attempt=ctx.attempt)
 
 
 @transaction.atomic
 def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
     """Nobody knows whether the tool took effect: people say."""
     _fence(ctx)
-    return _doubt(ToolCall.objects.select_for_update().get(pk=row_id), because)
+    return _doubt(ctx, ToolCall.objects.select_for_update().get(pk=row_id), because)
 
 
 @transaction.atomic
@@ -151,7 +155,7 @@ def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], r
         },
     )  # fmt: skip
     if created:
-        _record(row, "call.failed", after={"status": row.status, "error": error["kind"]})
+        _record(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
 
 
 def _place(ctx: RunContext, proposal: Proposal) -> dict[str, Any]:
@@ -208,7 +212,11 @@ def _propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> To
             action = "call.asked"
     row.save(force_insert=True)
     _record(
-        row, action, after={"status": row.status, "verdict": row.verdict, "digest": wanted}, content={"args": row.asked_args}
+        ctx,
+        row,
+        action,
+        after={"status": row.status, "verdict": row.verdict, "digest": wanted},
+        content={"args": row.asked_args},
     )
     return row
 
@@ -260,7 +268,7 @@ def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         case CallStatus.EXECUTING:
             if tool.idempotent:
                 return _begin(ctx, row, tool)
-            return _doubt(row, "The worker ended while the tool was at work.")
+            return _doubt(ctx, row, "The worker ended while the tool was at work.")
         case CallStatus.IN_DOUBT:
             return _resolve(ctx, row, tool)
         case CallStatus.DENIED:
@@ -289,16 +297,16 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     decisions.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
         answer = decode(decision.answer)
-        calls.move(row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
-        _record(row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
+        calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
+        _record(ctx, row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
         return Answered(row.pk, answer)
     status, kind, text = _REFUSALS[Verdict(decision.verdict)]
     message = text.format(tool=row.tool, by=decision.decided_by_label) + (
         f" Reason: {decision.message}" if decision.message else ""
     )
     error = {"kind": kind, "message": message, "retryable": False, "hint": AGAIN}
-    calls.move(row.pk, status, decision=decision, error=error, ended_at=now)
-    _record(row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
+    calls.move(ctx.run_id, row.pk, status, decision=decision, error=error, ended_at=now)
+    _record(ctx, row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
     return Refused(row.pk, kind, message, AGAIN)
 
 
@@ -316,10 +324,17 @@ _REFUSALS = {
 def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> Entry:
     args = decode(decision.args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != decision.digest:
-        return _tampered(row, "The arguments stored with the decision are not the ones that were decided on.")
+        return _tampered(ctx, row, "The arguments stored with the decision are not the ones that were decided on.")
     if not decisions.consume(decision.pk, decision.digest):
-        return _tampered(row, "The decision on this call was already used.")
-    calls.move(row.pk, CallStatus.APPROVED, decision=decision, approved_args=decision.args, approved_digest=decision.digest)
+        return _tampered(ctx, row, "The decision on this call was already used.")
+    calls.move(
+        ctx.run_id,
+        row.pk,
+        CallStatus.APPROVED,
+        decision=decision,
+        approved_args=decision.args,
+        approved_digest=decision.digest,
+    )
     row.refresh_from_db()
     return _begin(ctx, row, tool)
 
@@ -330,20 +345,23 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != row.approved_digest or (
         row.decision is not None and row.decision.digest != row.approved_digest
     ):
-        return _tampered(row, "The approved arguments were changed in the database.")
+        return _tampered(ctx, row, "The approved arguments were changed in the database.")
     if (reason := _forbidden_now(ctx, row, tool, args)) is not None:
         error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
-        calls.move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
-        _record(row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
+        calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+        _record(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
         return Refused(row.pk, "denied", reason, "Do not repeat this call.")
     if ctx.dry_run and tool.effect != "read":
-        return _simulate(row, args)
+        return _simulate(ctx, row, args)
     calls.move(
-        row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
+        ctx.run_id, row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
         executed_args=row.approved_args, executed_digest=row.approved_digest,
     )  # fmt: skip
     _record(
-        row, "call.executing", after={"status": CallStatus.EXECUTING, "digest": row.approved_digest, "attempt": ctx.attempt}
+        ctx,
+        row,
+        "call.executing",
+        after={"status": CallStatus.EXECUTING, "digest": row.approved_digest, "attempt": ctx.attempt},
     )
     modified = row.decision.decided_by_label if row.decision and row.decision.verdict == Verdict.MODIFY else ""
     return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, modified)
@@ -360,28 +378,29 @@ def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, A
     return "A rule that came since denies this call." if now.verdict == Effect.DENY else None
 
 
-def _simulate(row: ToolCall, args: dict[str, Any]) -> Refused:
+def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
     text = f"Dry run: {row.tool} was not executed. It would have run with these arguments."
     calls.move(
+        ctx.run_id,
         row.pk,
         CallStatus.SIMULATED,
         ended_at=timezone.now(),
         error={"kind": "dry_run", "message": text, "retryable": False, "hint": ""},
     )
-    _record(row, "call.simulated", after={"status": CallStatus.SIMULATED}, content={"args": encode(args)})
+    _record(ctx, row, "call.simulated", after={"status": CallStatus.SIMULATED}, content={"args": encode(args)})
     return Refused(row.pk, "dry_run", text)
 
 
-def _tampered(row: ToolCall, what: str) -> Refused:
+def _tampered(ctx: RunContext, row: ToolCall, what: str) -> Refused:
     """Alarm: what would run is not what was approved. It does not run."""
     message = "This call failed a safety check. It was not executed."
     error = {"kind": "tampered", "message": message, "retryable": False, "hint": ""}
-    calls.move(row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
-    _record(row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
+    calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+    _record(ctx, row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
     return Refused(row.pk, "tampered", message)
 
 
-def _doubt(row: ToolCall, because: str) -> Pause:
+def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
     run = Run.objects.select_related("agent").get(pk=row.run_id)
     approval, _ = requests.request_approval(
         requests.Ask(
@@ -394,8 +413,8 @@ def _doubt(row: ToolCall, because: str) -> Pause:
         ),
         actor=Actor.desk(run.agent.slug),
     )  # fmt: skip
-    calls.move(row.pk, CallStatus.IN_DOUBT, doubt=approval)
-    _record(row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
+    calls.move(ctx.run_id, row.pk, CallStatus.IN_DOUBT, doubt=approval)
+    _record(ctx, row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
     return Pause(row.pk, approval.pk, because)
 
 
@@ -408,17 +427,17 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         return Pause(row.pk, row.doubt_id, "in doubt")
     decisions.consume(decision.pk, decision.digest)
     answer = decode(decision.answer) if decision.verdict == Verdict.RESPOND else "did_not_happen"
-    _record(row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
+    _record(ctx, row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
     if answer == "retry":
-        calls.move(row.pk, CallStatus.APPROVED, doubt=None)
+        calls.move(ctx.run_id, row.pk, CallStatus.APPROVED, doubt=None)
         row.refresh_from_db()
         return _begin(ctx, row, tool)
     if answer == "happened":
-        calls.move(row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
+        calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
         return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")
     text = f"{row.tool} did not take effect, as {decision.decided_by_label} confirmed."
     error = {"kind": "did_not_happen", "message": text, "retryable": True, "hint": ""}
-    calls.move(row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
+    calls.move(ctx.run_id, row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
     return Refused(row.pk, "did_not_happen", text)
 
 
@@ -435,9 +454,8 @@ def _touch_approval(row: ToolCall) -> None:
         requests.touch(row.approval_id)
 
 
-def _record(row: ToolCall, action: str, *, after: dict[str, Any], content: Any = None) -> None:
-    run = Run.objects.only("team_id").get(pk=row.run_id)
+def _record(ctx: RunContext, row: ToolCall, action: str, *, after: dict[str, Any], content: Any = None) -> None:
     record(
-        action, actor=Actor.desk(), object_type="call", object_id=row.pk, object_label=row.tool, team_id=run.team_id,
+        action, actor=Actor.desk(), object_type="call", object_id=row.pk, object_label=row.tool, team_id=ctx.team_id,
         run_id=row.run_id, after=after, policy_version=row.policy_version, content=content,
     )  # fmt: skip
