@@ -151,6 +151,7 @@ def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
     page.keyboard.type("48177")
     press("Enter")
     expect(page).to_have_url(re.compile("q=48177"))
+    expect(page.locator("#rows")).to_have_attribute("data-filtered", "")
     expect(inbox_link(page, refund)).to_be_visible()
     press("Escape")
     page.locator("body").evaluate("() => document.activeElement.blur()")

@@ -12,6 +12,8 @@ from agentdesk.embedded.processes import open_log, spawn
 from agentdesk.embedded.supervisor import Child, Supervisor, how_it_ended
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
+# A shell that starts us in the background has us, and so our children, ignore SIGINT.
+HEARS_SIGINT = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {SLEEPER}"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
 
 
@@ -102,7 +104,7 @@ def test_it_shows_every_line_with_the_childs_name(capsys):
 
 def test_it_kills_what_does_not_stop_and_stops_the_servers_last():
     order = []
-    web, server = python_child("web", STUBBORN), python_child("server", SLEEPER)
+    web, server = python_child("web", STUBBORN), python_child("server", HEARS_SIGINT)
     server.stop_signal = signal.SIGINT
     watch = Watch([server, web], lambda watch: all(child.process for child in watch.children))
     watch.run()

@@ -150,10 +150,13 @@ def test_it_keeps_what_was_pushed_while_the_list_was_on_its_way(signed_in):
         route.fulfill(response=answer)
 
     page.route("**/story/", slow, times=1)
-    with page.expect_response("**/story/"):
-        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    for _ in range(100):
+        if made:
+            break
+        page.wait_for_timeout(100)
     expect(page.locator(f"#call-{made[0].pk}")).to_be_visible()
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(800)  # the slow answer has come by now
     expect(page.locator(f"#call-{made[0].pk}")).to_be_visible()
     expect(page.locator(f"#step-{old.pk}")).to_contain_text("changed meanwhile")
 
