@@ -26,6 +26,7 @@ SIGNED_OUT = 4401
 WRONG_ORIGIN = 4403
 MALFORMED = 4400
 TOO_MANY = 4429
+TRY_AGAIN = 1013  # RFC 6455's registry: try again later
 FRAME_MAX = 32 * 1024  # characters
 WATCH_MAX = 300
 WATCHING = json.dumps({"kind": "hb", "watching": True})
@@ -58,8 +59,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
             await self._refuse(TOO_MANY)
         else:
             self.seat = seat
+            await self.accept()  # before it joins: from then on the hub may send
             await hub().join(self)
-            await self.accept()
             if hub().hears:
                 await self.send_frame(HEARTBEAT)
 
@@ -83,6 +84,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
     async def end(self) -> None:
         """Close: whoever opened the page is no longer signed in."""
         await self.close(SIGNED_OUT)
+
+    async def drop(self) -> None:
+        """Close: the page was given up and should connect again."""
+        await self.close(TRY_AGAIN)
 
     async def _refuse(self, code: int) -> None:
         await self.accept()

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 from uuid import UUID
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 TICK = 3.0  # seconds between echoes and checks of who is still signed in
 HEARTBEAT_TICKS = 5
-DEAF_AFTER = 10.0  # seconds without an echo
+DEAF_AFTER = 10.0  # seconds in which nothing came, no echo either
 BETWEEN_BATCHES = 0.05  # seconds; what arrives meanwhile goes out together
 SEND_TIMEOUT = 5.0  # seconds a page may block a frame, with servers that wait for it
 RETRY = 2.0  # seconds
@@ -40,6 +40,7 @@ class Socket(Protocol):
 
     async def send_frame(self, text: str) -> None: ...
     async def end(self) -> None: ...
+    async def drop(self) -> None: ...
 
 
 class Hub:
@@ -53,7 +54,6 @@ class Hub:
         self._arrived: dict[object, Event] = {}
         self._any = asyncio.Event()
         self._hears = asyncio.Event()
-        self._heard_at = 0.0
         self._missed = False
         self._work: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[None] | None = None
@@ -132,28 +132,33 @@ class Hub:
     # --- hearing --------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
+        """Subscribe and hear; after any failure anew, on new connections: listening must begin some time."""
         layer = get_channel_layer()
-        channel = await self._insist(layer.new_channel)
-        try:
-            await self._insist(lambda: layer.group_add(GROUP, channel))
-            await self._insist(self._echo)
-            while True:
-                await self._hear(await layer.receive(channel))
-        finally:
-            try:
-                async with asyncio.timeout(RETRY):
-                    await layer.group_discard(GROUP, channel)
-            except Exception as error:  # the broker is away, so there is nothing to discard
-                log.debug("discard: %s: %s", type(error).__name__, error)
-
-    async def _insist[R](self, act: Callable[[], Awaitable[R]]) -> R:
-        """Try until it works: what the layer's client raises is of many kinds, and listening must begin some time."""
         while True:
             try:
-                return await act()
-            except Exception as error:
+                channel = await layer.new_channel()
+                await layer.group_add(GROUP, channel)
+                await self._echo()
+                while True:
+                    async with asyncio.timeout(DEAF_AFTER):
+                        message = await layer.receive(channel)
+                    await self._hear(message)
+            except TimeoutError:  # the layer may take itself for subscribed where the broker does not
+                self._notice_deafness()
+            except Exception as error:  # what the layer's client raises is of many kinds
                 log.warning("live events cannot be heard yet: %s: %s", type(error).__name__, error)
+                self._notice_deafness()
                 await asyncio.sleep(RETRY)
+            finally:
+                await self._let_go(layer)
+
+    async def _let_go(self, layer: Any) -> None:
+        """Close the layer's connections in this loop, and forget what they were subscribed to: the hub alone listens here."""
+        try:
+            async with asyncio.timeout(RETRY):
+                await layer.flush()
+        except Exception as error:  # the broker is away, so there is nothing to end
+            log.debug("flush: %s: %s", type(error).__name__, error)
 
     async def _hear(self, message: dict[str, Any]) -> None:
         if message["type"] == "live.echo":
@@ -173,8 +178,13 @@ class Hub:
                 self._arrived[key] = event if event.version >= before.version else before
                 self._any.set()
 
+    def _notice_deafness(self) -> None:
+        if self.hears:
+            self._hears.clear()
+            self._missed = True
+            log.warning("live events are not heard any more; pages show themselves as offline")
+
     async def _heard_itself(self) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
         if not self.hears:
             self._hears.set()
             if self._missed:
@@ -216,6 +226,15 @@ class Hub:
             except Exception as error:  # gone, or stuck: each server says so in its own way
                 log.info("a page is given up: %s: %s", type(error).__name__, error)
                 self.leave(socket)
+                await self._drop(socket)
+
+    async def _drop(self, socket: Socket) -> None:
+        """Close the socket of a page that is given up: left open, the page would wait for ever instead of connecting again."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await socket.drop()
+        except Exception as error:
+            log.debug("drop: %s: %s", type(error).__name__, error)
 
     async def _end(self, sockets: Iterable[Socket]) -> None:
         for socket in sockets:
@@ -237,15 +256,8 @@ class Hub:
                 await self._end(socket for socket in sockets if socket not in present)
             except Exception as error:  # broker or database are away; said once, below or by the one who needs them
                 log.debug("tick: %s: %s", type(error).__name__, error)
-            self._notice_deafness()
             if self.hears and ticks % HEARTBEAT_TICKS == 0:
                 await self._send(HEARTBEAT, list(self._sockets))
-
-    def _notice_deafness(self) -> None:
-        if self.hears and asyncio.get_running_loop().time() - self._heard_at > DEAF_AFTER:
-            self._hears.clear()
-            self._missed = True
-            log.warning("live events are not heard any more; pages show themselves as offline")
 
 
 _hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()

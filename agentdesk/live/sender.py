@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import redis
+
 log = logging.getLogger(__name__)
 
 GROUP = "live"
@@ -154,8 +156,12 @@ class EventSender:
     async def _send(self, events: list[dict[str, Any]]) -> None:
         from channels.layers import get_channel_layer
 
+        layer, message = get_channel_layer(), {"type": "live.events", "events": events}
         async with asyncio.timeout(SEND_TIMEOUT):
-            await get_channel_layer().group_send(GROUP, {"type": "live.events", "events": events})
+            try:
+                await layer.group_send(GROUP, message)
+            except (OSError, redis.ConnectionError):  # closed by the broker while it stood idle: seen only now
+                await layer.group_send(GROUP, message)  # received twice, a hint does no harm
 
 
 _sender: Sender | None = None

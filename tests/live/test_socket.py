@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from agentdesk.live import consumer, hub, registry
-from agentdesk.live.consumer import Malformed, origin_allowed, read_watch
+from agentdesk.live.consumer import TRY_AGAIN, LiveConsumer, Malformed, origin_allowed, read_watch
 from agentdesk.live.push import push, token
 from agentdesk.people.models import Membership, Role, User
 from tests.live.conftest import Page, in_database, told
@@ -241,3 +241,14 @@ async def test_it_skips_what_is_gone(member, team, rendered, client_of, monkeypa
     await told()
     assert [frame["kind"] for frame in await page.frames()] == ["run"]
     await page.close()
+
+
+async def test_it_closes_a_page_that_it_could_not_send_to(member, team, rendered, client_of, monkeypatch):
+    page = await Page(await in_database(client_of, member)).open(("approval", str(team.pk)))
+
+    async def fail(_self, _text):
+        raise ValueError("not accepted")
+
+    monkeypatch.setattr(LiveConsumer, "send_frame", fail)
+    push("approval", team.pk, 1)
+    assert await page.close_code() == TRY_AGAIN, "so that the page connects again"
