@@ -30,7 +30,7 @@ from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
 from runs.tools import ledger
 from runs.tools.context import GateMissing, Permit, RunContext, Siblings, current, permit
-from runs.tools.ledger import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
+from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
 from runs.tools.results import ToolError, dump, error_message, is_error, load
 
 type Run = Callable[[ToolCallRequest], Awaitable[Any]]

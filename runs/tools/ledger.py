@@ -4,95 +4,30 @@ All functions here are synchronous and use the ORM; the gate calls each in one h
 call, :func:`finish` and :func:`leave_paused` say what became of it. A row is never guessed at: its own status rules.
 """
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from agentdesk.audit.record import Actor, record
-from agentdesk.digests import action_digest, decode, digest, encode
+from agentdesk.audit.record import Actor
+from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
 from approvals import decisions, requests
-from approvals.models import Approval, Decision, Evaluation, Tool
+from approvals.models import Decision, Tool
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
-from approvals.policy.requirements import freeze, unite
 from approvals.states import Kind, Verdict
 from runs import calls
 from runs.lifecycle import SOURCE
 from runs.models import Agent, Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
-from runs.tools.context import AttemptLost, LimitReached, RunContext
+from runs.tools.context import AttemptLost, RunContext
+from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
+from runs.tools.proposals import facts_of, place_of, propose, record_call, tool_of
 
 AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """One call as the model asked for it, with what its tool tells of itself."""
-
-    namespace: str
-    message_id: str
-    call_id: str
-    tool: str
-    args: dict[str, Any]
-    description: str
-    schema: dict[str, Any]
-    labels: dict[str, Any]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Execute:
-    """Go on: run the tool with these arguments."""
-
-    row: UUID
-    args: dict[str, Any]
-    timeout: int
-    idempotent: bool
-    modified_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait for people."""
-
-    row: UUID
-    approval: UUID
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """It has already brought this result."""
-
-    row: UUID
-    result: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """It will not run; the model reads this."""
-
-    row: UUID
-    kind: str
-    message: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A person's answer stands in for the tool's result."""
-
-    row: UUID
-    answer: Any
-
-
-type Entry = Execute | Pause | Recorded | Refused | Answered
 
 
 @transaction.atomic
@@ -100,11 +35,11 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     """What to do with this call now. Raises AttemptLost when another worker has taken the run over, LimitReached when the
     run may make no more calls."""
     _fence(ctx)
-    tool = _tool(ctx, proposal)
+    tool = tool_of(ctx, proposal)
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
-    row = ToolCall.objects.select_for_update().filter(**_place(ctx, proposal), digest=wanted).first()
+    row = ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal), digest=wanted).first()
     if row is None:
-        row = _propose(ctx, proposal, tool, wanted)
+        row = propose(ctx, proposal, tool, wanted)
     return _next(ctx, row, tool)
 
 
@@ -117,7 +52,7 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
     if not moved:
         raise AttemptLost(f"call {row_id} is no longer executing under attempt {ctx.attempt}")
     row = ToolCall.objects.select_related("run").get(pk=row_id)
-    _record(
+    record_call(
         ctx,
         row,
         "call.failed" if error else "call.succeeded",
@@ -145,24 +80,17 @@ def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
 def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], result: dict[str, Any]) -> None:
     """Put a call on record whose arguments do not fit its tool; nobody is asked about it."""
     _fence(ctx)
-    tool = _tool(ctx, proposal)
+    tool = tool_of(ctx, proposal)
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     row, created = ToolCall.objects.get_or_create(
-        **_place(ctx, proposal), digest=wanted,
+        **place_of(ctx, proposal), digest=wanted,
         defaults={
             "tool": proposal.tool, "schema_version": tool.schema_version, "status": CallStatus.FAILED, "verdict": Effect.DENY,
             "asked_args": encode(proposal.args), "error": error, "result": result, "ended_at": timezone.now(),
         },
     )  # fmt: skip
     if created:
-        _record(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
-
-
-def _place(ctx: RunContext, proposal: Proposal) -> dict[str, Any]:
-    """Where in the run the call stands."""
-    return {
-        "run_id": ctx.run_id, "namespace": proposal.namespace, "message_id": proposal.message_id, "call_id": proposal.call_id
-    }  # fmt: skip
+        record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
 
 
 def _fence(ctx: RunContext) -> None:
@@ -170,93 +98,6 @@ def _fence(ctx: RunContext) -> None:
     run = Run.objects.select_for_update(no_key=True).only("attempt").filter(pk=ctx.run_id).first()
     if run is None or run.attempt != ctx.attempt:
         raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
-
-
-def _tool(ctx: RunContext, proposal: Proposal) -> Tool:
-    labels = {key: value for key, value in proposal.labels.items() if key in {"effect", "egress", "idempotent", "risk"}}
-    tool, created = Tool.objects.get_or_create(
-        agent=ctx.agent, name=proposal.tool,
-        defaults={
-            "team_id": ctx.team_id, "description": proposal.description, "schema": encode(proposal.schema),
-            "schema_version": digest(proposal.schema), "labels_from": "run", **labels,
-        },
-    )  # fmt: skip
-    if created:
-        record("tool.registered", actor=Actor.desk(), object_type="tool", object_id=tool.pk, object_label=str(tool),
-               team_id=ctx.team_id, run_id=ctx.run_id, after={"seen_in": str(ctx.run_id)})  # fmt: skip
-    return tool
-
-
-def _propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
-    """A call seen for the first time: evaluate it and freeze the verdict on its row."""
-    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
-        raise LimitReached("tool_calls", ctx.tool_call_limit)
-    evaluation = evaluate_action(_facts(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
-    row = ToolCall(
-        **_place(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
-        verdict=evaluation.verdict, policy_version=evaluation.policy_version, evaluation=evaluation,
-        asked_args=encode(proposal.args),
-    )  # fmt: skip
-    match evaluation.verdict:
-        case Effect.ALLOW:
-            row.status = CallStatus.APPROVED
-            row.approved_args, row.approved_digest = row.asked_args, wanted
-            action = "call.allowed"
-        case Effect.DENY:
-            row.status, row.ended_at = CallStatus.DENIED, timezone.now()
-            row.error = {"kind": "denied", "message": "A rule denies this call.", "retryable": False, "hint": ""}
-            action = "call.denied"
-        case _:
-            row.status = CallStatus.WAITING
-            row.approval = _ask(ctx, row, tool, proposal, evaluation)
-            action = "call.asked"
-    row.save(force_insert=True)
-    _record(
-        ctx,
-        row,
-        action,
-        after={"status": row.status, "verdict": row.verdict, "digest": wanted},
-        content={"args": row.asked_args},
-    )
-    return row
-
-
-def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
-    """The approval of this call: the one the agent's own middleware already asked for the same action, or a new one."""
-    of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), kind=Kind.INTERRUPT, calls__isnull=True)
-    for asked in of_run.filter(action=proposal.tool).order_by("-requested_at"):
-        # An edit may reach the gate as the edited call, or as the original one that the middleware swaps behind it.
-        original = action_digest(asked.agent, asked.action, asked.schema_version, decode(asked.asked_args))
-        if row.digest in (asked.digest, original) and _meets(asked, evaluation):
-            return asked
-    approval, _ = requests.request_approval(
-        requests.Ask(
-            source=SOURCE, source_ref=str(ctx.run_id), request_key=f"call:{row.pk}", kind=Kind.TOOL_CALL, agent=ctx.agent,
-            agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
-            args_schema=proposal.schema, schema_version=tool.schema_version, description=proposal.description,
-            reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",
-            allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND], answer_schema=None,
-            risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,
-            evaluation=evaluation, policy_version=evaluation.policy_version, requester_id=ctx.requester_id,
-        ),
-        actor=Actor.desk(ctx.agent),
-    )  # fmt: skip
-    return approval
-
-
-def _meets(asked: Approval, evaluation: Evaluation) -> bool:
-    """Whether a decision on the agent's own question satisfies what the policy requires for the call: what that question
-    required has to be no weaker."""
-    had = freeze(asked.requirements, asked.team_id)
-    return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
-
-
-def _facts(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
-    return Facts(
-        agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
-        risk=tool.risk, schema_version=tool.schema_version,
-        tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
-    )  # fmt: skip
 
 
 def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
@@ -298,7 +139,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if decision.verdict == Verdict.RESPOND:
         answer = decode(decision.answer)
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
-        _record(ctx, row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
+        record_call(ctx, row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
         return Answered(row.pk, answer)
     status, kind, text = _REFUSALS[Verdict(decision.verdict)]
     message = text.format(tool=row.tool, by=decision.decided_by_label) + (
@@ -306,7 +147,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     )
     error = {"kind": kind, "message": message, "retryable": False, "hint": AGAIN}
     calls.move(ctx.run_id, row.pk, status, decision=decision, error=error, ended_at=now)
-    _record(ctx, row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
+    record_call(ctx, row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
     return Refused(row.pk, kind, message, AGAIN)
 
 
@@ -349,7 +190,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if (reason := _forbidden_now(ctx, row, tool, args)) is not None:
         error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
         calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
-        _record(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
+        record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
         return Refused(row.pk, "denied", reason, "Do not repeat this call.")
     if ctx.dry_run and tool.effect != "read":
         return _simulate(ctx, row, args)
@@ -357,7 +198,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         ctx.run_id, row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
         executed_args=row.approved_args, executed_digest=row.approved_digest,
     )  # fmt: skip
-    _record(
+    record_call(
         ctx,
         row,
         "call.executing",
@@ -374,7 +215,7 @@ def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, A
         return "This agent is switched off."
     if row.approval_id is None and row.tries == 0:
         return None  # evaluated in this very step
-    now = evaluate_action(_facts(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id))
+    now = evaluate_action(facts_of(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id))
     return "A rule that came since denies this call." if now.verdict == Effect.DENY else None
 
 
@@ -387,7 +228,7 @@ def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
         ended_at=timezone.now(),
         error={"kind": "dry_run", "message": text, "retryable": False, "hint": ""},
     )
-    _record(ctx, row, "call.simulated", after={"status": CallStatus.SIMULATED}, content={"args": encode(args)})
+    record_call(ctx, row, "call.simulated", after={"status": CallStatus.SIMULATED}, content={"args": encode(args)})
     return Refused(row.pk, "dry_run", text)
 
 
@@ -396,7 +237,7 @@ def _tampered(ctx: RunContext, row: ToolCall, what: str) -> Refused:
     message = "This call failed a safety check. It was not executed."
     error = {"kind": "tampered", "message": message, "retryable": False, "hint": ""}
     calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
-    _record(ctx, row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
+    record_call(ctx, row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})
     return Refused(row.pk, "tampered", message)
 
 
@@ -414,7 +255,7 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
         actor=Actor.desk(run.agent.slug),
     )  # fmt: skip
     calls.move(ctx.run_id, row.pk, CallStatus.IN_DOUBT, doubt=approval)
-    _record(ctx, row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
+    record_call(ctx, row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
     return Pause(row.pk, approval.pk, because)
 
 
@@ -427,7 +268,7 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         return Pause(row.pk, row.doubt_id, "in doubt")
     decisions.consume(decision.pk, decision.digest)
     answer = decode(decision.answer) if decision.verdict == Verdict.RESPOND else "did_not_happen"
-    _record(ctx, row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
+    record_call(ctx, row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
     if answer == "retry":
         calls.move(ctx.run_id, row.pk, CallStatus.APPROVED, doubt=None)
         row.refresh_from_db()
@@ -452,10 +293,3 @@ def _touch_approval(row: ToolCall) -> None:
     """The approval's page shows what the call brought: let it know."""
     if row.approval_id is not None:
         requests.touch(row.approval_id)
-
-
-def _record(ctx: RunContext, row: ToolCall, action: str, *, after: dict[str, Any], content: Any = None) -> None:
-    record(
-        action, actor=Actor.desk(), object_type="call", object_id=row.pk, object_label=row.tool, team_id=ctx.team_id,
-        run_id=row.run_id, after=after, policy_version=row.policy_version, content=content,
-    )  # fmt: skip

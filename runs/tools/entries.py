@@ -1,0 +1,69 @@
+"""What the gate asks the ledger about a call, and what the ledger answers."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One call as the model asked for it, with what its tool tells of itself."""
+
+    namespace: str
+    message_id: str
+    call_id: str
+    tool: str
+    args: dict[str, Any]
+    description: str
+    schema: dict[str, Any]
+    labels: dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Go on: run the tool with these arguments."""
+
+    row: UUID
+    args: dict[str, Any]
+    timeout: int
+    idempotent: bool
+    modified_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for people."""
+
+    row: UUID
+    approval: UUID
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """It has already brought this result."""
+
+    row: UUID
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will not run; the model reads this."""
+
+    row: UUID
+    kind: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person's answer stands in for the tool's result."""
+
+    row: UUID
+    answer: Any
+
+
+type Entry = Execute | Pause | Recorded | Refused | Answered

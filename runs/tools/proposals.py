@@ -1,0 +1,124 @@
+"""A tool call that is seen for the first time: evaluated, its verdict frozen on a row, and people asked where they must be."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from agentdesk.audit.record import Actor, record
+from agentdesk.digests import action_digest, decode, digest, encode
+from approvals import requests
+from approvals.models import Approval, Evaluation, Tool
+from approvals.models.rules import Effect
+from approvals.policy.evaluate import Facts
+from approvals.policy.record import evaluate_action
+from approvals.policy.requirements import freeze, unite
+from approvals.states import Kind, Verdict
+from runs.lifecycle import SOURCE
+from runs.models import ToolCall
+from runs.states import CallStatus
+from runs.tools.context import LimitReached, RunContext
+from runs.tools.entries import Proposal
+
+
+def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
+    """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
+    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
+        raise LimitReached("tool_calls", ctx.tool_call_limit)
+    evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
+    row = ToolCall(
+        **place_of(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
+        verdict=evaluation.verdict, policy_version=evaluation.policy_version, evaluation=evaluation,
+        asked_args=encode(proposal.args),
+    )  # fmt: skip
+    match evaluation.verdict:
+        case Effect.ALLOW:
+            row.status = CallStatus.APPROVED
+            row.approved_args, row.approved_digest = row.asked_args, wanted
+            action = "call.allowed"
+        case Effect.DENY:
+            row.status, row.ended_at = CallStatus.DENIED, timezone.now()
+            row.error = {"kind": "denied", "message": "A rule denies this call.", "retryable": False, "hint": ""}
+            action = "call.denied"
+        case _:
+            row.status = CallStatus.WAITING
+            row.approval = _ask(ctx, row, tool, proposal, evaluation)
+            action = "call.asked"
+    row.save(force_insert=True)
+    record_call(
+        ctx,
+        row,
+        action,
+        after={"status": row.status, "verdict": row.verdict, "digest": wanted},
+        content={"args": row.asked_args},
+    )
+    return row
+
+
+def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
+    """The approval of this call: the one the agent's own middleware already asked for the same action, or a new one."""
+    of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), kind=Kind.INTERRUPT, calls__isnull=True)
+    for asked in of_run.filter(action=proposal.tool).order_by("-requested_at"):
+        # An edit may reach the gate as the edited call, or as the original one that the middleware swaps behind it.
+        original = action_digest(asked.agent, asked.action, asked.schema_version, decode(asked.asked_args))
+        if row.digest in (asked.digest, original) and _meets(asked, evaluation):
+            return asked
+    approval, _ = requests.request_approval(
+        requests.Ask(
+            source=SOURCE, source_ref=str(ctx.run_id), request_key=f"call:{row.pk}", kind=Kind.TOOL_CALL, agent=ctx.agent,
+            agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
+            args_schema=proposal.schema, schema_version=tool.schema_version, description=proposal.description,
+            reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",
+            allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND], answer_schema=None,
+            risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,
+            evaluation=evaluation, policy_version=evaluation.policy_version, requester_id=ctx.requester_id,
+        ),
+        actor=Actor.desk(ctx.agent),
+    )  # fmt: skip
+    return approval
+
+
+def _meets(asked: Approval, evaluation: Evaluation) -> bool:
+    """Whether a decision on the agent's own question satisfies what the policy requires for the call: what that question
+    required has to be no weaker."""
+    had = freeze(asked.requirements, asked.team_id)
+    return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
+
+
+def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
+    """What the policy is asked about."""
+    return Facts(
+        agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
+        risk=tool.risk, schema_version=tool.schema_version,
+        tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
+    )  # fmt: skip
+
+
+def tool_of(ctx: RunContext, proposal: Proposal) -> Tool:
+    """The tool's row; one that nobody has registered gets it now, and is known by ``labels_from`` "run"."""
+    labels = {key: value for key, value in proposal.labels.items() if key in {"effect", "egress", "idempotent", "risk"}}
+    tool, created = Tool.objects.get_or_create(
+        agent=ctx.agent, name=proposal.tool,
+        defaults={
+            "team_id": ctx.team_id, "description": proposal.description, "schema": encode(proposal.schema),
+            "schema_version": digest(proposal.schema), "labels_from": "run", **labels,
+        },
+    )  # fmt: skip
+    if created:
+        record("tool.registered", actor=Actor.desk(), object_type="tool", object_id=tool.pk, object_label=str(tool),
+               team_id=ctx.team_id, run_id=ctx.run_id, after={"seen_in": str(ctx.run_id)})  # fmt: skip
+    return tool
+
+
+def place_of(ctx: RunContext, proposal: Proposal) -> dict[str, Any]:
+    """Where in the run the call stands."""
+    return {
+        "run_id": ctx.run_id, "namespace": proposal.namespace, "message_id": proposal.message_id, "call_id": proposal.call_id
+    }  # fmt: skip
+
+
+def record_call(ctx: RunContext, row: ToolCall, action: str, *, after: dict[str, Any], content: Any = None) -> None:
+    """One entry in the audit, about a call."""
+    record(
+        action, actor=Actor.desk(), object_type="call", object_id=row.pk, object_label=row.tool, team_id=ctx.team_id,
+        run_id=row.run_id, after=after, policy_version=row.policy_version, content=content,
+    )  # fmt: skip
