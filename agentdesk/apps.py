@@ -6,7 +6,9 @@ class AgentDeskConfig(AppConfig):
     name = "agentdesk"
 
     def ready(self) -> None:
-        from agentdesk import checks  # noqa: F401 - registers the system checks
+        from agentdesk import checks, faults  # noqa: F401 - checks registers the system checks
+
+        faults.switch_on()
 
 
 class DeskAdminConfig(AdminConfig):

@@ -104,6 +104,12 @@ def _secrets_and_switches() -> Iterator[CheckMessage]:
         )
     if settings.DEMO:
         yield Error("AGENTDESK_DEMO is on, and AGENTDESK_URL is not on loopback.", id="agentdesk.E013")
+    if settings.FAULTS:
+        yield Error(
+            "AGENTDESK_FAULTS is set: whoever writes into that folder stops this desk's processes.",
+            hint="Unset it; it is for tests on loopback.",
+            id="agentdesk.E015",
+        )
     if settings.EMBEDDED:
         yield Warning(
             "The desk uses its embedded database, and AGENTDESK_URL is not on loopback.",

@@ -21,6 +21,11 @@ def about(**ids: object) -> Iterator[None]:
         _about.reset(token)
 
 
+def ids() -> dict[str, str]:
+    """The ids that log lines carry here."""
+    return _about.get()
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, ids, and the traceback where there is one."""
 

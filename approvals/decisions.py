@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from agentdesk import faults
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
@@ -87,7 +88,8 @@ def decide(
     if verdict not in PEOPLES_VERDICTS:
         raise InvalidAnswer({"verdict": [_("Choose one of: %(verdicts)s.") % {"verdicts": ", ".join(PEOPLES_VERDICTS)}]})
     check_size(args, None if answer is UNSET else answer, message)
-    refusal: ApprovalError
+    refusal: ApprovalError | None = None
+    faults.at("decision.begin")
     with transaction.atomic():
         # Read anew: the caller's object may be older than the loss of a role.
         user = User.objects.get(pk=actor.user.pk)
@@ -96,18 +98,22 @@ def decide(
         )
         approval = _lock(approval_id, user)
         try:
-            return _cast(approval, vote)
+            outcome = _cast(approval, vote)
         except NotAllowed as error:
             moves.enter(approval, "approval.refused", actor=actor, after={"verdict": verdict, "because": str(error)})
             refusal = error
         except Expired as error:
             _expire(approval)
             refusal = error
-    raise refusal
+    if refusal is not None:
+        raise refusal
+    faults.at("decision.commit.after")
+    return outcome
 
 
 def mark_delivered(decision_ids: Collection[UUID]) -> int:
     """These were handed over to their asker. Returns how many had not been before."""
+    faults.at("delivered.before")
     with transaction.atomic():
         waiting = Decision.objects.filter(pk__in=decision_ids, delivered_at__isnull=True)
         found = list(waiting.select_for_update(of=("self",)).select_related("approval").order_by("pk"))
@@ -119,6 +125,7 @@ def mark_delivered(decision_ids: Collection[UUID]) -> int:
             )  # fmt: skip
             # Apart from this transaction: deciding locks the approval first and the decision then, the other way round.
             transaction.on_commit(partial(touch, decision.approval_id), robust=True)
+    faults.at("delivered.after")
     return len(found)
 
 
@@ -353,7 +360,9 @@ def _count(approval: Approval, vote: _Vote, mine: Review, before: dict[str, Any]
         return Outcome(approval, None, have, need)
     if not moves.move(approval, Status.DECIDED):
         raise NotCurrent(approval)
+    faults.at("decision.write.before")
     decision = _conclude(approval, vote, mine)
+    faults.at("decision.write.after")
     moves.enter(
         approval, "approval.decided", actor=vote.actor, before=before or {"status": Status.PENDING},
         after={**after, "verdict": decision.verdict, "status": Status.DECIDED, "decision": decision.pk}, content=content,

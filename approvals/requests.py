@@ -12,6 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, canonical, decode, encode
 from approvals import moves
@@ -69,7 +70,9 @@ def request_approval(ask: Ask, *, actor: Actor) -> tuple[Approval, bool]:
     if known is None:
         try:
             with transaction.atomic():
+                faults.at("approval.insert.before")
                 approval = _create(ask)
+                faults.at("approval.insert.after")
         except IntegrityError:
             known = Approval.objects.filter(request_key=ask.request_key).first()
             if known is None:

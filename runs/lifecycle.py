@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import encode
 from agentdesk.live.push import hint, push
@@ -56,7 +57,9 @@ def start(agent_slug: str, run_input: Any, *, actor: Actor, dry_run: bool = Fals
         title=title_of(run_input), requester=actor.user, requester_label=actor.label,
     )  # fmt: skip
     run.thread_id = str(run.pk)
+    faults.at("run.insert.before")
     run.save(force_insert=True)
+    faults.at("run.insert.after")
     _record(run, "run.started", actor, after={"status": run.status, "agent": agent.slug, "version": run.agent_version},
             content={"input": run.input})  # fmt: skip
     push("run", run.pk, run.revision)

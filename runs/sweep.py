@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
+from agentdesk import faults
 from agentdesk.live.push import hint
 from approvals.decisions import mark_delivered, undelivered
 from runs.engine.locks import ALIVE
@@ -20,6 +21,7 @@ BATCH = 200
 
 def sweep() -> int:
     """Hint at every run that somebody should look at, each at most every :data:`AGAIN`. Returns how many."""
+    faults.at("sweep.before")
     now = timezone.now()
     wanted = (
         Q(status=RunStatus.QUEUED, changed_at__lt=now - PATIENCE)
@@ -30,6 +32,7 @@ def sweep() -> int:
     hinted = Q(dispatched_at__gt=now - AGAIN)
     found = list(Run.objects.filter(wanted).exclude(hinted).order_by("changed_at").values_list("pk", flat=True)[:BATCH])
     Run.objects.filter(pk__in=found).update(dispatched_at=now)
+    faults.at("sweep.after")
     for run_id in found:
         hint(ADVANCE, str(run_id))
     return len(found)

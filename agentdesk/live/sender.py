@@ -17,6 +17,8 @@ from typing import Any
 
 import redis
 
+from agentdesk import faults
+
 log = logging.getLogger(__name__)
 
 GROUP = "live"
@@ -138,7 +140,9 @@ def send_hints(hints: Sequence[Hint]) -> None:
     from agentdesk.celery import app  # late: without our application loaded, a message goes to a default broker
 
     for hint in hints:
+        faults.at("hint.send.before")
         app.send_task(hint.task, args=hint.args, expires=HINT_EXPIRES)
+        faults.at("hint.send.after")
 
 
 class EventSender:

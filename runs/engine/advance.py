@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import F
 from langgraph.types import StateSnapshot
 
+from agentdesk import faults
 from agentdesk.digests import decode, encode
 from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
@@ -40,6 +41,7 @@ RETRIES = 8  # of giving a run back while the database is away; then its lock is
 def advance(run_id: UUID) -> None:
     """Bring the run as far as it goes now. Safe to call at any time, from any worker, any number of times."""
     with about(run=run_id):
+        faults.at("advance.begin")
         again = claims.want(run_id)
         while again:
             claim = claims.claim(run_id, this_process().presence.key())
@@ -49,6 +51,7 @@ def advance(run_id: UUID) -> None:
 def _work(claim: Claim) -> bool:
     """Drive a claimed run and let go of it. True when somebody must look again."""
     began = time.monotonic()
+    faults.at("claim.commit.after")
     try:
         end = _Attempt(claim, this_process()).work()
     except AttemptLost:
@@ -118,7 +121,9 @@ class _Attempt:
             elif not snapshot.next:
                 return End(RunStatus.SUCCEEDED, output=self._output(snapshot))
             else:
+                faults.at("pause.look.before")
                 found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
+                faults.at("pause.commit.after")
                 if isinstance(found, pauses.Waiting):
                     self._begin_pause(drive, found.approvals)
                     return End(RunStatus.WAITING)
@@ -137,7 +142,9 @@ class _Attempt:
                 Event(decision.pk, StepKind.DECISION, decision.verdict, None, StepStatus.DONE, decision.decided_at, data=data)
             )
         self._end_pauses(drive)
+        faults.at("resume.before")
         outcome = self.process.run(drive.go(ready.input))
+        faults.at("resume.after")
         if outcome.kind in ("paused", "ended"):
             mark_delivered([decision.pk for decision in ready.decisions])
         return outcome
@@ -183,7 +190,10 @@ class _Attempt:
 
     async def _open(self, graph: Graph) -> tuple[Drive, StateSnapshot]:
         drive = self._drive(graph)
-        return drive, await drive.snapshot()
+        faults.at("checkpoint.read.before")
+        snapshot = await drive.snapshot()
+        faults.at("checkpoint.read.after")
+        return drive, snapshot
 
     def _drive(self, graph: Graph) -> Drive:
         run, limits = self.run, lifecycle.limits_of(self.run)
@@ -212,6 +222,7 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
     again = claims.release(claim, end.status, because=end.because, **fields)
     if again is not None and end.status in ENDED:
         lifecycle.close(claim.run, end.status)
+        faults.at("close.after")
     return bool(again)
 
 

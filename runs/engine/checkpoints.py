@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from agentdesk import faults
 from runs.engine.locks import conninfo
 from runs.tools.context import AttemptLost, DeskUnavailable
 
@@ -50,7 +51,9 @@ class FencedSaver(AsyncPostgresSaver):
                 row = await cursor.fetchone()
                 if row is None or row["attempt"] != self.attempt:
                     raise AttemptLost(f"attempt {self.attempt} of run {self.run_id} has been taken over")
+                faults.at("checkpoint.write.before")
                 yield cursor
+            faults.at("checkpoint.write.after")
 
 
 def open_pool(size: int) -> Pool:

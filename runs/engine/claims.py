@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import push
 from runs.engine.locks import ALIVE
@@ -47,6 +48,7 @@ def want(run_id: UUID) -> bool:
 
 def claim(run_id: UUID, key: int) -> Claim | None:
     """Take the run with a new attempt number, or None while somebody else who is alive holds it, or it has ended."""
+    faults.at("claim.before")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(CLAIM, {"run": run_id, "key": key})
         row = cursor.fetchone()
@@ -58,6 +60,7 @@ def claim(run_id: UUID, key: int) -> Claim | None:
         if orphaned:
             _record(run, "run.lost", {"attempt": attempt - 1})
         push("run", run_id, run.revision)
+        faults.at("claim.after")
         return Claim(run, attempt, wanted, orphaned)
 
 
@@ -66,6 +69,7 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
     done, for an attempt that is no longer the newest."""
     now = timezone.now()
     ended = to in ENDED
+    faults.at("release.before")
     with transaction.atomic():
         rows = Run.objects.filter(
             pk=claim.run.pk, attempt=claim.attempt, status__in=set(run_sources_of(to)) & {RunStatus.RUNNING}
@@ -82,6 +86,8 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
                 claim.run, _ACTIONS[to], {"status": to, "attempt": claim.attempt, **({"reason": because} if because else {})}
             )
         push("run", claim.run.pk, run.revision)
+        faults.at("release.after")
+    faults.at("release.commit.after")
     return not ended and run.wanted != claim.wanted
 
 

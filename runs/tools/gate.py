@@ -26,6 +26,7 @@ from langgraph.types import Interrupt
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from agentdesk import faults
 from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
 from runs.tools import ledger
@@ -92,6 +93,7 @@ async def _through(ctx: RunContext, request: ToolCallRequest, run: Run, group: S
             await hop(ledger.refuse_invalid, ctx, proposal, invalid.as_dict(), dump(message))
             return message
         entry = await hop(ledger.enter, ctx, proposal)
+        faults.at("gate.enter.after")
         _tell(ctx, entry, request)
         if isinstance(entry, Pause):
             await rest()
@@ -113,7 +115,9 @@ async def _execute(
     _give_key(changed, entry.row)
     token = permit.set(Permit(proposal.tool, proposal.call_id, digest(entry.args)))
     try:
+        faults.at("tool.start")
         result = await asyncio.wait_for(run(changed), entry.timeout)
+        faults.at("tool.end")
     except TimeoutError:
         return await _timed_out(ctx, entry, proposal)
     except GateMissing as missing:
@@ -132,6 +136,7 @@ async def _execute(
     result = _with_notice(result, entry)
     problem = {"kind": "tool_error", "message": str(result.content)[:2000]} if is_error(result) else None
     await hop(ledger.finish, ctx, entry.row, result=dump(result), error=problem)
+    faults.at("ledger.commit.after")
     ctx.on_call(entry.row, proposal.tool, "failed" if problem else "succeeded", "")
     return result
 
@@ -177,6 +182,7 @@ async def _reply(ctx: RunContext, entry: Entry, proposal: Proposal) -> Any:
             message = error_message(ToolError(kind, text, False, hint), tool=proposal.tool, call_id=proposal.call_id)
         case _:
             raise TypeError(f"no reply to {entry!r}")
+    faults.at("gate.answer.before")
     await hop(ledger.keep_answer, ctx, entry.row, dump(message))
     return message
 

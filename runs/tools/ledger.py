@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
@@ -34,18 +35,21 @@ DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
 def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     """What to do with this call now. Raises AttemptLost when another worker has taken the run over, LimitReached when the
     run may make no more calls."""
+    faults.at("gate.enter.before")
     _fence(ctx)
     tool = tool_of(ctx, proposal)
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     row = ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal), digest=wanted).first()
     if row is None:
         row = propose(ctx, proposal, tool, wanted)
+        faults.at("gate.proposed")
     return _next(ctx, row, tool)
 
 
 @transaction.atomic
 def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, error: dict[str, Any] | None) -> None:
     """Record what an executing call brought. Raises AttemptLost when this attempt is no longer the run's newest."""
+    faults.at("ledger.finish.before")
     _fence(ctx)
     status = CallStatus.FAILED if error else CallStatus.SUCCEEDED
     moved = calls.move(ctx.run_id, row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
@@ -60,6 +64,7 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
         content={"result": result, "error": error},
     )
     _touch_approval(row)
+    faults.at("ledger.finish.after")
 
 
 @transaction.atomic
@@ -168,6 +173,7 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> 
         return _tampered(ctx, row, "The arguments stored with the decision are not the ones that were decided on.")
     if not decisions.consume(decision.pk, decision.digest):
         return _tampered(ctx, row, "The decision on this call was already used.")
+    faults.at("gate.decision.taken")
     calls.move(
         ctx.run_id,
         row.pk,
@@ -204,6 +210,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
         "call.executing",
         after={"status": CallStatus.EXECUTING, "digest": row.approved_digest, "attempt": ctx.attempt},
     )
+    faults.at("gate.executing")
     modified = row.decision.decided_by_label if row.decision and row.decision.verdict == Verdict.MODIFY else ""
     return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, modified)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import action_digest, decode, digest, encode
 from approvals import requests
@@ -25,6 +26,7 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> Too
     if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
         raise LimitReached("tool_calls", ctx.tool_call_limit)
     evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
+    faults.at("gate.evaluated")
     row = ToolCall(
         **place_of(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
         verdict=evaluation.verdict, policy_version=evaluation.policy_version, evaluation=evaluation,
