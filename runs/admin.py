@@ -13,7 +13,8 @@ from agentdesk.admin_site import ReadOnly, TeamScoped
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import User
 from approvals.models import Tool
-from runs import access
+from runs import access, given
+from runs.errors import RunError
 from runs.models import Agent, Run, Step, ToolCall
 
 LIMITS = {
@@ -22,7 +23,7 @@ LIMITS = {
     "tool_calls": _("Most tool calls"),
     "wall_seconds": _("Most seconds of work"),
 }
-EDITABLE = ["name", "description", "team", "enabled", "limits", "rules_answer_interrupts"]
+EDITABLE = ["name", "description", "team", "enabled", "limits", "rules_answer_interrupts", "config", "context"]
 
 
 class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -35,12 +36,20 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 
     class Meta:
         model = Agent
-        fields = ["name", "description", "team", "enabled", "rules_answer_interrupts"]
+        fields = ["name", "description", "team", "enabled", "rules_answer_interrupts", "config", "context"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in LIMITS:
             self.initial[name] = self.instance.limits.get(name)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        try:
+            given.check(self.cleaned_data.get("config") or {}, self.cleaned_data.get("context") or {})
+        except RunError as error:
+            self.add_error("config", str(error))
+        return cleaned
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # Django's hook between the fields and the model's own checks
@@ -60,6 +69,7 @@ class AgentAdmin(TeamScoped):
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "team", "enabled", "rules_answer_interrupts"]}),
         (_("Limits of a run; empty: the desk's default"), {"fields": list(LIMITS)}),
+        (_("Given to its graph at each run"), {"fields": ["config", "context"]}),
         (_("From its code"), {"fields": ["manifest", "graph", "code_version", "loaded_at", "load_error"]}),
     ]
 

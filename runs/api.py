@@ -27,6 +27,8 @@ class StartIn(Schema, extra="forbid"):
     agent: Text = Field(description="Slug of the agent.", max_length=64)
     input: Value = Field(description="What the graph gets. A text becomes a message where the agent takes messages.")
     dry_run: bool = Field(False, description="No tool runs: each says what it would do.")
+    config: dict[str, Value] = Field({}, description="For the graph: `configurable`, `tags`, `metadata`.")
+    context: dict[str, Value] = Field({}, description="Values for the graph's context schema.")
 
 
 class ForkIn(Schema, extra="forbid"):
@@ -138,7 +140,10 @@ class CheckpointOut(Schema):
 @router.post("", response={201: RunOut, REFUSALS: Failure}, summary="Start a run")
 def start_run(request: HttpRequest, payload: StartIn) -> Status[RunOut]:
     """413: the input is over the desk's limit. 409: the agent is switched off or could not be loaded."""
-    run = lifecycle.start(payload.agent, payload.input, actor=Actor.from_request(request, "api"), dry_run=payload.dry_run)
+    run = lifecycle.start(
+        payload.agent, payload.input, actor=Actor.from_request(request, "api"), dry_run=payload.dry_run,
+        config=payload.config, context=payload.context,
+    )  # fmt: skip
     return Status(201, RunOut.of(run, []))
 
 

@@ -19,7 +19,7 @@ from agentdesk.live.push import hint, push
 from approvals import decisions, requests
 from approvals.models import Approval, Decision
 from approvals.states import OPEN
-from runs import calls, threads
+from runs import calls, given, threads
 from runs.access import may_operate, may_start
 from runs.errors import (
     AgentUnavailable,
@@ -39,8 +39,17 @@ SOURCE = "runs"
 
 
 @transaction.atomic
-def start(agent_slug: str, run_input: Any, *, actor: Actor, dry_run: bool = False) -> Run:
-    """Queue a run of an agent. ``run_input`` is what its graph takes, as plain JSON values.
+def start(
+    agent_slug: str,
+    run_input: Any,
+    *,
+    actor: Actor,
+    dry_run: bool = False,
+    config: dict[str, Any] | None = None,
+    context: dict[str, Any] | None = None,
+) -> Run:
+    """Queue a run of an agent. ``run_input`` is what its graph takes, as plain JSON values; ``config`` ({configurable, tags,
+    metadata}) and ``context`` go over those of the agent.
 
     Raises UnknownAgent (also for an agent that the actor may not see), AgentUnavailable, InvalidInput, InputTooLarge.
     """
@@ -52,7 +61,9 @@ def start(agent_slug: str, run_input: Any, *, actor: Actor, dry_run: bool = Fals
     if agent.load_error:
         raise AgentUnavailable(f"This agent cannot be loaded: {agent.load_error.strip().splitlines()[-1]}")
     _check_input(run_input)
+    given.check(config or {}, context or {})
     run = Run(
+        config=config or {}, context=context or {},
         agent=agent, team=agent.team, agent_version=agent.code_version, input=encode(run_input), dry_run=dry_run,
         title=title_of(run_input), requester=actor.user, requester_label=actor.label,
     )  # fmt: skip
@@ -61,7 +72,7 @@ def start(agent_slug: str, run_input: Any, *, actor: Actor, dry_run: bool = Fals
     run.save(force_insert=True)
     faults.at("run.insert.after")
     _record(run, "run.started", actor, after={"status": run.status, "agent": agent.slug, "version": run.agent_version},
-            content={"input": run.input})  # fmt: skip
+            content={"input": run.input, **_options(run)})  # fmt: skip
     push("run", run.pk, run.revision)
     hint(ADVANCE, str(run.pk))
     return run
@@ -115,6 +126,7 @@ def fork(run_id: UUID, checkpoint: str, *, actor: Actor) -> Run:
     if not parent.agent.enabled:
         raise AgentUnavailable("This agent is switched off.")
     run = Run(
+        config=parent.config, context=parent.context,
         agent=parent.agent, team=parent.team, agent_version=parent.agent.code_version, input=parent.input,
         dry_run=parent.dry_run, title=parent.title, limits=parent.limits, parent=parent,
         parent_checkpoint=checkpoint, requester=actor.user,
@@ -183,6 +195,10 @@ def title_of(run_input: Any) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     subject = next((line[8:].strip() for line in lines if line.lower().startswith("subject:")), "")
     return "".join(c if c.isprintable() else " " for c in subject or (lines[0] if lines else ""))[:200]
+
+
+def _options(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in (("config", run.config), ("context", run.context)) if value}
 
 
 def _check_input(run_input: Any) -> None:

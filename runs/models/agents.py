@@ -33,6 +33,10 @@ class Agent(models.Model):
     input_schema = models.JSONField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(default=True, help_text=_("Switched off: no new runs, and its gate refuses every call."))
     limits = models.JSONField(default=dict, blank=True)
+    config = models.JSONField(
+        default=dict, blank=True, help_text=_("Given to its graph at each run: {configurable, tags, metadata}.")
+    )
+    context = models.JSONField(default=dict, blank=True, help_text=_("Values for the graph's context_schema."))
     rules_answer_interrupts = models.BooleanField(
         default=False, help_text=_("A rule may answer this agent's own questions without a person.")
     )

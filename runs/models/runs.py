@@ -49,6 +49,8 @@ class Run(models.Model):
     thread_id = models.CharField(max_length=200, unique=True)
     dry_run = models.BooleanField(default=False)
     limits = models.JSONField(default=dict)
+    config = models.JSONField(default=dict, help_text="{configurable, tags, metadata}, over those of the agent.")
+    context = models.JSONField(default=dict, help_text="Values for the graph's context, over those of the agent.")
     counters = models.JSONField(default=dict)
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.BigIntegerField(null=True)

@@ -25,6 +25,8 @@ class Command(VerbCommand):
         start = self.verb("start", self.start, "Start a run.")
         start.add_argument("agent", metavar="AGENT", help="Slug of the agent.")
         start.add_argument("--input", required=True, metavar="JSON|@FILE", help="What the graph gets; @- reads standard input.")
+        start.add_argument("--config", default="{}", metavar="JSON|@FILE", help="configurable, tags, metadata for the graph.")
+        start.add_argument("--context", default="{}", metavar="JSON|@FILE", help="Values for the graph's context schema.")
         start.add_argument("--dry-run", action="store_true", help="No tool runs: each says what it would do.")
         start.add_argument("--wait", action="store_true", help="Return when the run waits for people or has ended.")
         start.add_argument("--timeout", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="Wait no longer than this.")
@@ -51,8 +53,9 @@ class Command(VerbCommand):
                 parser.add_argument("--input", required=True, metavar="JSON|@FILE")
 
     def start(self, *, agent: str, input: str, dry_run: bool, wait: bool, timeout: float, **options: Any) -> None:
-        value = json_of(input, "--input")
-        run = lifecycle.start(agent, value, actor=actor(options["username"]), dry_run=dry_run)
+        value, config, context = json_of(input, "--input"), *(json_of(options[n], f"--{n}") for n in ("config", "context"))
+        who = actor(options["username"])
+        run = lifecycle.start(agent, value, actor=who, dry_run=dry_run, config=config, context=context)
         if wait:
             run = self._waited(run, timeout)
         self._show(run, options)

@@ -1,0 +1,59 @@
+"""What a graph is given beside its input: LangGraph's config and context, from its agent and from whoever starts a run."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+
+from runs.errors import InputTooLarge, InvalidInput
+from runs.models import Agent, Run
+
+PARTS = ("configurable", "tags", "metadata")
+# The desk's own to set: with these, a run would reach another thread, pass for another person, or for another graph.
+RESERVED = frozenset(
+    {
+        *("thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map", "run_id", "idempotency_key"),
+        *("graph_id", "assistant_id", "user_id", "langgraph_auth_user", "langgraph_auth_user_id"),
+    }
+)
+
+
+def check(config: Any, context: Any) -> None:
+    """Raises InvalidInput for what is no ``{"configurable": {…}, "tags": […], "metadata": {…}}``, or no mapping as context;
+    InputTooLarge."""
+    if not isinstance(config, dict) or not isinstance(context, dict):
+        raise InvalidInput("Config and context are JSON objects.")
+    if unknown := sorted(set(config) - set(PARTS)):
+        raise InvalidInput(f"A config has {', '.join(PARTS)}; not {', '.join(unknown)}.")
+    configurable, tags, metadata = (config.get(part, empty) for part, empty in zip(PARTS, ({}, [], {}), strict=True))
+    if not isinstance(configurable, dict) or not isinstance(metadata, dict):
+        raise InvalidInput("configurable and metadata are JSON objects.")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidInput("tags is a list of texts.")
+    if taken := sorted(key for key in configurable if key in RESERVED or key.startswith("__")):
+        raise InvalidInput(f"The desk itself sets {', '.join(taken)}.")
+    if len(json.dumps([config, context])) > settings.INPUT_MAX_BYTES:
+        raise InputTooLarge(f"Config and context have more than {settings.INPUT_MAX_BYTES:,} bytes.")
+
+
+def config_of(run: Run) -> dict[str, Any]:
+    """The agent's config with the run's own over it, and what LangGraph's server tells a graph about itself and its user."""
+    agent, own = run.agent.config, run.config
+    return {
+        "configurable": {
+            **agent.get("configurable", {}), **own.get("configurable", {}), **_of_the_desk(run.agent, run.requester_id),
+            "thread_id": run.thread_id,
+        },
+        "tags": [*agent.get("tags", []), *own.get("tags", [])],
+        "metadata": {**agent.get("metadata", {}), **own.get("metadata", {})},
+    }  # fmt: skip
+
+
+def context_of(run: Run) -> dict[str, Any]:
+    """The agent's values for its graph's context with the run's own over them."""
+    return {**run.agent.context, **run.context}
+
+
+def _of_the_desk(agent: Agent, requester: object) -> dict[str, Any]:
+    user = str(requester or "")
+    return {"graph_id": agent.slug, "assistant_id": str(agent.pk), "user_id": user, "langgraph_auth_user_id": user}
