@@ -1,7 +1,7 @@
 """Tables of runs: agents, runs with their steps, and the ledger of tool calls."""
 
-from runs.models.agents import Agent
+from runs.models.agents import Agent, PartialAnswers, PinnedAnswer
 from runs.models.calls import ToolCall
 from runs.models.runs import Run, Step
 
-__all__ = ["Agent", "Run", "Step", "ToolCall"]
+__all__ = ["Agent", "PartialAnswers", "PinnedAnswer", "Run", "Step", "ToolCall"]

@@ -19,6 +19,11 @@ class AgentQuerySet(models.QuerySet["Agent"]):
         return self.filter(team__in=user.team_ids())
 
 
+class PartialAnswers(models.TextChoices):
+    WAIT = "wait", _("Wait until all of them are decided")
+    ONCE = "once", _("Go on at once with what is decided")
+
+
 class Agent(models.Model):
     """A LangGraph graph under a slug. Its code is imported in workers only; everybody else reads this row."""
 
@@ -40,6 +45,10 @@ class Agent(models.Model):
     rules_answer_interrupts = models.BooleanField(
         default=False, help_text=_("A rule may answer this agent's own questions without a person.")
     )
+    partial_answers = models.CharField(
+        max_length=4, choices=PartialAnswers, default=PartialAnswers.WAIT,
+        help_text=_("Several questions wait at once, and one of them is decided."),
+    )  # fmt: skip
     load_error = models.TextField(blank=True, editable=False)
     loaded_at = models.DateTimeField(null=True, editable=False)
 
@@ -50,3 +59,20 @@ class Agent(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PinnedAnswer(models.Model):
+    """What an answer to an agent's own question looks like, where its payload does not tell. One schema for each node."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="pinned_answers")
+    node = models.CharField(max_length=200, blank=True, help_text=_("The node that asks. Empty: every node without its own."))
+    schema = models.JSONField(help_text=_("JSON Schema of the answer."))
+    note = models.CharField(max_length=300, blank=True, help_text=_("Why, for other admins."))
+
+    class Meta:
+        ordering: ClassVar = ["agent", "node"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["agent", "node"], name="pinned_once")]
+
+    def __str__(self) -> str:
+        return f"{self.agent} · {self.node or '*'}"

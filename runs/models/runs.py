@@ -43,6 +43,11 @@ class Run(models.Model):
     input = models.JSONField(help_text="Encoded.")
     next_input = models.JSONField(null=True, help_text="New input that the graph has still to be given. Encoded.")
     next_input_at = models.CharField(max_length=64, blank=True, help_text="Checkpoint that the new input was given at.")
+    renew_at = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="Checkpoint whose stored answers the graph raises on: it goes on from a fresh copy.",
+    )
     output = models.JSONField(null=True, help_text="Encoded.")
     error = models.JSONField(null=True, help_text="{kind, message}: for everybody.")
     traceback = models.TextField(blank=True, help_text="For operators only.")
