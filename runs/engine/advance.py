@@ -24,7 +24,7 @@ from approvals.decisions import mark_delivered
 from runs import lifecycle
 from runs.engine import claims, pauses, registry
 from runs.engine.claims import Claim
-from runs.engine.drive import Drive, Graph, Outcome, plain
+from runs.engine.drive import Drive, Graph, Outcome, is_over, plain
 from runs.engine.process import Process, this_process
 from runs.engine.recorder import Event, Recorder
 from runs.errors import RunError
@@ -118,7 +118,7 @@ class _Attempt:
         while True:
             if first is not None:
                 ready, first = first, None
-            elif not snapshot.next:
+            elif is_over(snapshot):
                 return End(RunStatus.SUCCEEDED, output=self._output(snapshot))
             else:
                 faults.at("pause.look.before")
@@ -218,7 +218,9 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
     if end.status in (RunStatus.WAITING, RunStatus.SUCCEEDED):
         fields |= {"next_input": None, "next_input_at": ""}
     if end.counters:
-        fields["counters"] = {**claim.run.counters, **end.counters}
+        # Who gets as far as a question makes progress: only deaths in a row are poison.
+        deaths = {"deaths": 0} if end.status == RunStatus.WAITING else {}
+        fields["counters"] = {**claim.run.counters, **end.counters, **deaths}
     again = claims.release(claim, end.status, because=end.because, **fields)
     if again is not None and end.status in ENDED:
         lifecycle.close(claim.run, end.status)

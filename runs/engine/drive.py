@@ -83,9 +83,9 @@ class Drive:
             current.reset(token)
         if self.recorder.lost is not None:
             return Outcome("lost")
-        if snapshot.next:
-            return Outcome("paused", snapshot)
-        return Outcome("ended", snapshot, output=plain(snapshot.values))
+        if is_over(snapshot):
+            return Outcome("ended", snapshot, output=plain(snapshot.values))
+        return Outcome("paused", snapshot)
 
     async def _stream(self, graph_input: Any, control: RunControl) -> None:
         # "messages" makes chat models stream where a node only invokes them; their words reach the recorder by its callbacks.
@@ -100,6 +100,12 @@ class Drive:
         ):
             if part["type"] == "tasks":
                 self.recorder.task(dict(part["data"]))
+
+
+def is_over(snapshot: StateSnapshot) -> bool:
+    """Whether the graph has ended there. ``snapshot.next`` does not tell: it leaves out tasks whose writes are stored already,
+    so a process that died between the last task of a step and the checkpoint after it would leave a graph that looks ended."""
+    return not snapshot.tasks
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,18 @@
+import asyncio
+from typing import Any
+
 import pytest
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from approvals.models import Decision
 from runs import lifecycle
+from runs.engine.checkpoints import FencedSaver
+from runs.engine.claims import POISON
 from runs.errors import AgentUnavailable
-from runs.models import Agent, Step, ToolCall
+from runs.models import Agent, Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus
+from runs.tools.context import DeskUnavailable
 from tests.runs.engine.conftest import Engine
 
 PAY = {"name": "pay", "args": {"to": "ada", "amount": "12.50"}}
@@ -134,6 +140,36 @@ def test_it_counts_model_calls_over_all_attempts_and_stops_at_the_limit(engine: 
     engine.decide(engine.pending(run)[0])
     run = engine.advance(run)
     assert (run.status, run.stop_reason) == (RunStatus.STOPPED, "limit:model_calls")
+
+
+def test_it_goes_on_after_dying_between_the_last_task_of_a_step_and_its_checkpoint(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = engine.script("teller", [PAY])
+    put, failures = FencedSaver.aput, []
+
+    async def fail_once(self: FencedSaver, *args: Any) -> Any:
+        if not failures:
+            failures.append(args)
+            await asyncio.sleep(0.3)  # the task's own writes are stored meanwhile
+            raise DeskUnavailable("the process is as good as dead")
+        return await put(self, *args)
+
+    monkeypatch.setattr(FencedSaver, "aput", fail_once)
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert failures
+    assert run.status == RunStatus.SUCCEEDED
+    assert engine.output(run)["messages"][-1]["content"].strip() == "Done."
+    assert len(engine.effects("pay")) == 1
+
+
+def test_it_counts_only_deaths_in_a_row(engine: Engine) -> None:
+    run = engine.script("teller", [PAY])
+    Run.objects.filter(pk=run.pk).update(counters={**run.counters, "deaths": POISON - 2}, status="running", claimed_by=None)
+    run = engine.advance(run)
+    assert run.status == RunStatus.WAITING
+    assert run.counters["deaths"] == 0
 
 
 def test_it_tells_of_one_pause_for_what_is_asked_at_once(engine: Engine) -> None:
