@@ -1,12 +1,14 @@
 """What a graph is given beside its input: LangGraph's config and context, from its agent and from whoever starts a run."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings
 
 from runs.errors import InputTooLarge, InvalidInput
-from runs.models import Agent, Run
+from runs.models import Run
 
 PARTS = ("configurable", "tags", "metadata")
 # The desk's own to set: with these, a run would reach another thread, pass for another person, or for another graph.
@@ -41,8 +43,7 @@ def config_of(run: Run) -> dict[str, Any]:
     agent, own = run.agent.config, run.config
     return {
         "configurable": {
-            **agent.get("configurable", {}), **own.get("configurable", {}), **_of_the_desk(run.agent, run.requester_id),
-            "thread_id": run.thread_id,
+            **agent.get("configurable", {}), **own.get("configurable", {}), **_of_the_desk(run),
         },
         "tags": [*agent.get("tags", []), *own.get("tags", [])],
         "metadata": {**agent.get("metadata", {}), **own.get("metadata", {})},
@@ -54,6 +55,33 @@ def context_of(run: Run) -> dict[str, Any]:
     return {**run.agent.context, **run.context}
 
 
-def _of_the_desk(agent: Agent, requester: object) -> dict[str, Any]:
-    user = str(requester or "")
-    return {"graph_id": agent.slug, "assistant_id": str(agent.pk), "user_id": user, "langgraph_auth_user_id": user}
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who started the run, as LangGraph's server tells a graph (langgraph_sdk.auth.types.BaseUser)."""
+
+    identity: str
+    display_name: str
+    is_authenticated: bool = True
+    permissions: tuple[str, ...] = ()
+
+    def __getitem__(self, key: str) -> Any:
+        return asdict(self)[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in asdict(self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(asdict(self))
+
+
+def user_of(run: Run) -> Requester | None:
+    """Who started the run. None for one that no person and no service account stands behind."""
+    return Requester(str(run.requester_id), run.requester_label) if run.requester_id else None
+
+
+def _of_the_desk(run: Run) -> dict[str, Any]:
+    user = str(run.requester_id or "")
+    return {
+        "graph_id": run.agent.slug, "assistant_id": str(run.agent_id), "thread_id": run.thread_id,
+        "user_id": user, "langgraph_auth_user_id": user, "langgraph_auth_user": user_of(run),
+    }  # fmt: skip

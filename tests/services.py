@@ -34,6 +34,7 @@ MIGRATION_SOURCES = (
     "agentdesk/management/commands/migrate.py",
     "agentdesk/embedded/postgresql.py",
     "runs/engine/checkpoints.py",
+    "runs/engine/stores.py",
     "requirements.lock",
     "tests/services.py",
 )

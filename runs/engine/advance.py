@@ -7,24 +7,29 @@
              └── wanted meanwhile ←──────┴────────────────────────────────────────┘
 """
 
+import contextlib
 import logging
 import time
+import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.db.models import F
 from langgraph.types import StateSnapshot
 
 from agentdesk import faults
 from agentdesk.digests import decode, encode
+from agentdesk.groups import group_of
 from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
-from runs import lifecycle
+from runs import given, lifecycle
 from runs.engine import claims, pauses, registry
 from runs.engine.claims import Claim
-from runs.engine.drive import Drive, Graph, Outcome, is_over, plain
+from runs.engine.drive import Drive, Outcome, is_over, plain, public
+from runs.engine.making import Graph, Occasion
 from runs.engine.process import Process, this_process
 from runs.engine.recorder import Event, Recorder
 from runs.errors import RunError
@@ -93,11 +98,15 @@ class _Attempt:
             loaded = registry.get(run.agent.slug)
         except RunError as error:
             return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
-        if loaded.graph is None:
-            raise TypeError("the registry gives no agent without a graph")
-        drive, snapshot = self.process.run(self._open(loaded.graph))
-        end = self._loop(drive, snapshot, self._first_input(snapshot))
-        return replace(end, counters=drive.recorder.counters())
+        occasion = self._occasion()
+        with contextlib.ExitStack() as stack:
+            try:
+                graph = stack.enter_context(self.process.opened(loaded, occasion))
+            except Exception as error:  # a factory of the agent's: what it raises ends its run with a reason
+                return End(RunStatus.FAILED, "", public(error), traceback.format_exc())
+            drive, snapshot = self.process.run(self._open(graph, occasion))
+            end = self._loop(drive, snapshot, self._first_input(snapshot))
+            return replace(end, counters=drive.recorder.counters())
 
     def _first_input(self, snapshot: StateSnapshot) -> pauses.Ready | None:
         """What the graph is given to begin with: the run's input where there is no checkpoint yet, or the new input of a
@@ -188,14 +197,20 @@ class _Attempt:
         pauses_ = Step.objects.filter(run=self.run, kind=StepKind.PAUSE, status=StepStatus.OPEN)
         return list(pauses_.order_by("id").values_list("key", flat=True))
 
-    async def _open(self, graph: Graph) -> tuple[Drive, StateSnapshot]:
-        drive = self._drive(graph)
+    def _occasion(self) -> Occasion:
+        """What the graph is given beside its input."""
+        group = group_of(self.run.agent.manifest, settings.AGENTS)
+        store = self.process.store(group.label if group else "agents")
+        return Occasion(given.config_of(self.run), given.context_of(self.run), store, given.user_of(self.run))
+
+    async def _open(self, graph: Graph, occasion: Occasion) -> tuple[Drive, StateSnapshot]:
+        drive = self._drive(graph, occasion)
         faults.at("checkpoint.read.before")
         snapshot = await drive.snapshot()
         faults.at("checkpoint.read.after")
         return drive, snapshot
 
-    def _drive(self, graph: Graph) -> Drive:
+    def _drive(self, graph: Graph, occasion: Occasion) -> Drive:
         run, limits = self.run, lifecycle.limits_of(self.run)
         recorder = Recorder(
             self.process.pool, run.pk, self.claim.attempt, used=run.counters, model_call_limit=limits["model_calls"],
@@ -206,7 +221,7 @@ class _Attempt:
             team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
             run_input=run_input, dry_run=run.dry_run, tool_call_limit=limits["tool_calls"], on_call=recorder.call,
         )  # fmt: skip
-        return Drive(graph, self.process.pool, ctx, run.thread_id, limits, recorder)
+        return Drive(graph, self.process.pool, ctx, occasion, limits, recorder)
 
 
 def _settle(claim: Claim, end: End, seconds: float) -> bool:

@@ -4,22 +4,23 @@ import asyncio
 import contextlib
 import traceback
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained, GraphRecursionError
-from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import StateSnapshot
+from pydantic import BaseModel
 
 from runs.engine.checkpoints import FencedSaver, Pool
+from runs.engine.making import Graph, Occasion
 from runs.engine.recorder import Recorder
 from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunContext, current
 from runs.tools.guard import Guard
-
-type Graph = Pregel[Any, Any, Any, Any]
 
 WATCH = 0.5  # seconds between looks at whether the run is to be cancelled
 
@@ -40,17 +41,22 @@ class Drive:
     """One attempt's hold on a graph: bound to its saver, its thread and its context."""
 
     def __init__(
-        self, graph: Graph, pool: Pool, ctx: RunContext, thread_id: str, limits: dict[str, int], recorder: Recorder
+        self, graph: Graph, pool: Pool, ctx: RunContext, occasion: Occasion, limits: dict[str, int], recorder: Recorder
     ) -> None:
         saver = FencedSaver(pool, ctx.run_id, ctx.attempt).with_allowlist(getattr(graph, "_serde_allowlist", None) or ())
-        self.graph: Graph = graph.copy({"checkpointer": saver})
+        self.graph: Graph = graph.copy({"checkpointer": saver, "store": _store(graph, occasion)})
+        self.context = _context(graph, occasion)
         self.pool, self.ctx, self.recorder, self.limits = pool, ctx, recorder, limits
         self.config: RunnableConfig = {
-            "configurable": {"thread_id": thread_id},
+            **occasion.config,
             "recursion_limit": limits["supersteps"],
             "callbacks": [Guard(), recorder],
             # Not "run_id": LangGraph takes new input under the run_id of the last checkpoint for a resume, and drops it.
-            "metadata": {"agentdesk_run": str(ctx.run_id), "agentdesk_agent": ctx.agent},
+            "metadata": {
+                **occasion.config.get("metadata", {}),
+                "agentdesk_run": str(ctx.run_id),
+                "agentdesk_agent": ctx.agent,
+            },
         }
 
     async def snapshot(self) -> StateSnapshot:
@@ -78,7 +84,7 @@ class Drive:
         except TimeoutError:
             return Outcome("limit", limit="wall_seconds")
         except Exception as error:  # whatever an agent's code raises ends its run with a reason
-            return Outcome("failed", error=_public(error), traceback=traceback.format_exc())
+            return Outcome("failed", error=public(error), traceback=traceback.format_exc())
         finally:
             current.reset(token)
         if self.recorder.lost is not None:
@@ -92,6 +98,7 @@ class Drive:
         async for part in self.graph.astream(
             graph_input,
             self.config,
+            context=self.context,
             stream_mode=["tasks", "messages"],
             subgraphs=True,
             version="v2",
@@ -100,6 +107,23 @@ class Drive:
         ):
             if part["type"] == "tasks":
                 self.recorder.task(dict(part["data"]))
+
+
+def _store(graph: Graph, occasion: Occasion) -> BaseStore | None:
+    """The graph's own store where it has a lasting one. One in memory, as in many examples, would forget at every pause."""
+    return occasion.store if graph.store is None or isinstance(graph.store, InMemoryStore) else graph.store
+
+
+def _context(graph: Graph, occasion: Occasion) -> dict[str, Any] | None:
+    """What LangGraph makes the graph's context from. Without values, one whose fields all have defaults is still made."""
+    schema = graph.context_schema
+    if occasion.context or schema is None:
+        return occasion.context or None
+    if is_dataclass(schema):
+        required = any(f.default is MISSING and f.default_factory is MISSING and f.init for f in fields(schema))
+    else:
+        required = issubclass(schema, BaseModel) and any(f.is_required() for f in schema.model_fields.values())
+    return None if required else {}
 
 
 def is_over(snapshot: StateSnapshot) -> bool:
@@ -130,7 +154,7 @@ async def _watched(drive: Drive, control: RunControl) -> AsyncIterator[None]:
         await asyncio.gather(watcher, return_exceptions=True)
 
 
-def _public(error: Exception) -> dict[str, str]:
+def public(error: Exception) -> dict[str, str]:
     """What everybody may read; the traceback is for operators."""
     return {"kind": type(error).__name__, "message": str(error)[:2000] or "The agent's code raised an error."}
 

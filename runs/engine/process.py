@@ -1,9 +1,11 @@
 """What a worker process holds: its presence, one event loop in a thread of its own, the checkpoint pool."""
 
 import asyncio
+import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +13,12 @@ from django.db import connections
 
 from runs.engine.checkpoints import Pool, open_pool
 from runs.engine.locks import Presence
+from runs.engine.making import Graph, Held, Maker, Occasion
+from runs.engine.registry import MAKING_SECONDS, LoadedAgent
+from runs.engine.stores import DeskStore
+from runs.errors import AgentUnavailable
+
+log = logging.getLogger(__name__)
 
 
 class Process:
@@ -23,6 +31,7 @@ class Process:
         self._thread = threading.Thread(target=self.loop.run_forever, name="graphs", daemon=True)
         self._thread.start()
         self.pool: Pool = self.run(self._open())
+        self._stores: dict[str, DeskStore] = {}
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Do ``work`` on the loop while the calling thread waits. Its database connection goes back to the pool meanwhile:
@@ -32,13 +41,45 @@ class Process:
                 connection.close()
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
+    def store(self, label: str) -> DeskStore:
+        """LangGraph's store for the graphs of one worker group: what they keep beyond a run."""
+        return self._stores.get(label) or self.run(self._store(label))
+
+    @contextmanager
+    def opened(self, loaded: LoadedAgent, occasion: Occasion) -> Iterator[Graph]:
+        """The agent's graph for one attempt; a factory is asked for it. Raises what the agent's code raises."""
+        if loaded.graph is None or loaded.maker is None:
+            raise AgentUnavailable(loaded.error)
+        if not loaded.maker.is_factory:
+            yield loaded.graph
+            return
+        held = self.run(self._hold(loaded.maker, occasion))
+        try:
+            yield self.run(held.graph(MAKING_SECONDS))
+        finally:
+            try:
+                self.run(held.close())
+            except Exception:  # the agent's code, after its graph has come to rest: that stands
+                log.exception("the factory of %s did not close well", loaded.slug)
+
     def close(self) -> None:
+        self.run(self._close_stores())
         self.run(self.pool.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
         if not self._thread.is_alive():
             self.loop.close()
         self.presence.close()
+
+    async def _hold(self, maker: Maker, occasion: Occasion) -> Held:
+        return Held(maker, occasion)
+
+    async def _store(self, label: str) -> DeskStore:
+        return self._stores.setdefault(label, DeskStore(self.pool, label))
+
+    async def _close_stores(self) -> None:
+        for store in self._stores.values():
+            await store.close()
 
     async def _open(self) -> Pool:
         pool = open_pool(settings.CHECKPOINT_POOL)

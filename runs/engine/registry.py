@@ -2,56 +2,59 @@
 
 import asyncio
 import hashlib
-import importlib.util
-import inspect
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from django.conf import settings
 from langchain_core.tools import BaseTool
-from langgraph.graph.state import StateGraph
 from langgraph.prebuilt.tool_node import ToolNode
-from langgraph.pregel import Pregel
 
-from runs.engine import manifest
-from runs.engine.manifest import GraphSpec
+from agentdesk.groups import groups
+from runs.engine import imports, manifest, requirements
+from runs.engine.making import A_LOOK, Graph, Maker
+from runs.engine.manifest import GraphSpec, Manifest
 from runs.errors import AgentUnavailable, UnknownAgent
 from runs.tools import gate
+
+MAKING_SECONDS = 60.0  # in which a factory has to make its graph
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAgent:
-    """A graph ready to be driven, or the reason why it is not."""
+    """A graph ready to be driven, or the reason why it is not. Of a factory, ``graph`` is the one made to look at it. An agent
+    without a ``graph_name`` stands for a whole manifest that cannot be read."""
 
     slug: str
     manifest: str
     graph_name: str
     version: str
     description: str = ""
-    graph: "Pregel[Any, Any, Any, Any] | None" = None
+    graph: Graph | None = None
+    maker: Maker | None = None
     tools: dict[str, BaseTool] = field(default_factory=dict)
     error: str = ""
 
 
 _loaded: tuple[tuple[str, ...], dict[str, LoadedAgent]] | None = None  # from which manifests, and what
+_only: frozenset[str] | None = None  # the manifests that this process is for; None: all of them
 _guard = threading.Lock()
 
 
 def load_all() -> dict[str, LoadedAgent]:
-    """Load every graph of every manifest in AGENTDESK_AGENTS, once for the process. One that cannot be loaded is in the
-    answer with its reason; the others work."""
+    """Load every graph of every manifest in AGENTDESK_AGENTS that this process is for, once. One that cannot be loaded is in
+    the answer with its reason; the others work."""
     global _loaded
     manifests = tuple(settings.AGENTS)
     with _guard:
         if _loaded is None or _loaded[0] != manifests:
             gate.install()
-            _loaded = manifests, {agent.slug: agent for path in manifests for agent in _load_manifest(Path(path))}
+            _loaded = manifests, {agent.slug: agent for agent in _load_manifests(manifests)}
         return _loaded[1]
 
 
@@ -60,9 +63,16 @@ def get(slug: str) -> LoadedAgent:
     agent = load_all().get(slug)
     if agent is None:
         raise UnknownAgent(f"No langgraph.json names an agent {slug!r}.")
-    if agent.graph is None:
+    if agent.graph is None or agent.maker is None:
         raise AgentUnavailable(f"The agent {slug!r} cannot be loaded: {agent.error.strip().splitlines()[-1]}")
     return agent
+
+
+def serve(manifests: frozenset[str] | None) -> None:
+    """Load the agents of these manifests only: worker processes are apart, so that projects cannot get in each other's way."""
+    global _only
+    _only = manifests
+    forget()
 
 
 def forget() -> None:
@@ -72,62 +82,61 @@ def forget() -> None:
         _loaded = None
 
 
-def _load_manifest(path: Path) -> Iterator[LoadedAgent]:
+def _load_manifests(entries: tuple[str, ...]) -> Iterator[LoadedAgent]:
+    read: list[Manifest] = []
+    for path in (Path(group.manifest) for group in groups(entries)):
+        try:
+            read.append(manifest.read(path))
+        except manifest.BadManifest as error:
+            if _only is None or str(path) in _only:
+                yield LoadedAgent(manifest.slug_of(path.resolve().parent.name), str(path), "", "", error=str(error))
+    for each in manifest.with_own_slugs(read):
+        if _only is None or str(each.path) in _only:
+            each.set_environment()
+            project = imports.project_in(each.path.resolve().parent, each.import_paths)
+            yield from (_load(each, project, spec) for spec in each.graphs)
+
+
+def _load(of: Manifest, project: imports.Project, spec: GraphSpec) -> LoadedAgent:
+    version, name = "", str(spec.manifest)
     try:
-        read = manifest.read(path)
-    except manifest.BadManifest as error:
-        yield LoadedAgent(path.parent.name or "agents", str(path), "", "", error=str(error))
-        return
-    read.prepare()
-    for spec in read.graphs:
-        yield _load(spec)
+        if spec.is_javascript:
+            raise AgentUnavailable("JavaScript graphs are not supported: the desk runs graphs written in Python.")
+        if isinstance(spec.module, Path):
+            version = _version(spec.module)
+            module = project.file(spec.module)
+        else:
+            module = project.module(spec.module)
+            version = _version(Path(module.__file__ or "."))
+        maker = Maker(getattr(module, spec.attribute))
+        graph = asyncio.run(_look_at(maker))
+        tools = dict(_tools(graph))
+        return LoadedAgent(spec.slug, name, spec.text, version, spec.description, graph, maker, tools)
+    except AgentUnavailable as error:
+        return LoadedAgent(spec.slug, name, spec.text, version, spec.description, error=str(error))
+    except (Exception, SystemExit):  # whatever an agent's code raises is shown to its owners; the other agents work
+        error_text = traceback.format_exc().rstrip() + _advice(of)
+        return LoadedAgent(spec.slug, name, spec.text, version, spec.description, error=error_text)
 
 
-def _load(spec: GraphSpec) -> LoadedAgent:
-    version = ""
-    try:
-        version = _version(spec.module)
-        graph = _graph(getattr(_module(spec.module), spec.attribute))
-        return LoadedAgent(spec.slug, str(spec.manifest), spec.text, version, spec.description, graph, dict(_tools(graph)))
-    except Exception:  # whatever an agent's code raises is shown to its owners; the other agents work
-        return LoadedAgent(spec.slug, str(spec.manifest), spec.text, version, spec.description, error=traceback.format_exc())
+async def _look_at(maker: Maker) -> Graph:
+    async with asyncio.timeout(MAKING_SECONDS), maker.open(A_LOOK) as graph:
+        return graph
 
 
-def _module(path: Path) -> ModuleType:
-    """The module in ``path``: by its package name where the project's folder makes one importable, else by its file."""
-    for root in map(Path, sys.path):
-        if (path.parent / "__init__.py").is_file() and root in path.parents:
-            return importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
-    name = f"agent_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def _advice(of: Manifest) -> str:
+    """What may have been missing, in the line that says what happened."""
+    said = ""
+    if isinstance(sys.exception(), ImportError) and (missing := requirements.missing(of)):
+        said = f" Not installed: {', '.join(missing)}. Install with: {requirements.command(missing)}"
+    if of.missing_env:
+        said += f" The manifest names {of.missing_env} for variables; there is no such file."
+    return said
 
 
-def _graph(value: Any) -> "Pregel[Any, Any, Any, Any]":
-    """A compiled graph, from one, a builder, or a factory."""
-    if isinstance(value, Pregel):
-        return value
-    if isinstance(value, StateGraph):
-        return value.compile()
-    if callable(value):
-        takes = len(inspect.signature(value).parameters)
-        made = value(*([{"configurable": {}}] if takes else []))
-        return _graph(asyncio.run(_await(made)) if inspect.isawaitable(made) else made)
-    raise TypeError(f"{type(value).__name__} is neither a graph nor makes one")
-
-
-async def _await(value: Any) -> Any:
-    return await value
-
-
-def _tools(graph: "Pregel[Any, Any, Any, Any]") -> Iterator[tuple[str, BaseTool]]:
+def _tools(graph: Graph) -> Iterator[tuple[str, BaseTool]]:
     """The tools of the ToolNodes in sight, subgraphs too: for the list that admins see. The gate does not rely on it."""
-    graphs = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
+    graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
     for each in graphs:
         for node in getattr(each, "nodes", {}).values():
             bound = getattr(node, "bound", None)
@@ -139,6 +148,8 @@ def _tools(graph: "Pregel[Any, Any, Any, Any]") -> Iterator[tuple[str, BaseTool]
 def _version(path: Path) -> str:
     """A digest over the Python files beside the graph's module: another code is another version."""
     whole = hashlib.sha256()
-    for file in sorted(path.parent.rglob("*.py")):
-        whole.update(file.name.encode() + b"\0" + file.read_bytes())
+    for folder, folders, files in os.walk(path.parent):
+        folders[:] = sorted(name for name in folders if name.isidentifier() and not Path(folder, name, "pyvenv.cfg").exists())
+        for name in sorted(name for name in files if name.endswith(".py")):
+            whole.update(name.encode() + b"\0" + (Path(folder) / name).read_bytes())
     return whole.hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""``migrate`` as the owner's role, followed by the checkpoint tables and the grants of the application's role."""
+"""``migrate`` as the owner's role, followed by LangGraph's tables and the grants of the application's role."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import connections
 from psycopg import sql
 
-from runs.engine.checkpoints import create_tables
+from runs.engine import checkpoints, stores
 
 INSERT_ONLY = ("audit_auditentry", "audit_auditcontent")
 
 
 class Command(DjangoMigrate):
-    help = "Bring the database up to date: tables, checkpoint tables, grants. Runs as the role of DATABASE_OWNER_URL."
+    help = "Bring the database up to date: tables, LangGraph's tables, grants. Runs as the role of DATABASE_OWNER_URL."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -27,7 +27,8 @@ class Command(DjangoMigrate):
             return
         owner = connections["owner"]
         owner.ensure_connection()
-        create_tables(owner.get_connection_params())
+        checkpoints.create_tables(owner.get_connection_params())
+        stores.create_tables(owner.get_connection_params())
         grant(owner.connection, settings.DATABASES["default"]["USER"], owner.settings_dict["USER"])
 
 
