@@ -1,7 +1,8 @@
-"""The API of runs: start, follow, cancel, fork, give input."""
+"""The API of runs: start, follow, cancel, continue, fork, give input."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -33,6 +34,12 @@ class StartIn(Schema, extra="forbid"):
 
 class ForkIn(Schema, extra="forbid"):
     checkpoint: Text = Field(description="Id of a checkpoint of the run's thread.", min_length=1, max_length=64)
+    dry_run: bool = Field(True, description="False: its tools take effect, where policy and people let them.")
+    input: Value = Field(None, description="New input for the graph at that checkpoint; null: it goes on as it would have.")
+
+
+class ContinueIn(Schema, extra="forbid"):
+    more: dict[str, int] = Field({}, description='What is granted beyond the run\'s limits, such as `{"model_calls": 20}`.')
 
 
 class InputIn(Schema, extra="forbid"):
@@ -56,7 +63,9 @@ class RunOut(Schema):
     counters: dict[str, Any]
     attempt: int
     requested_by: str
-    parent: UUID | None
+    parent: UUID | None = Field(description="The run that it was forked from.")
+    parent_checkpoint: str
+    forks: list[UUID] = Field([], description="Runs forked from it, oldest first; with one run only.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -71,7 +80,8 @@ class RunOut(Schema):
             status=RunStatus(run.status), stop_reason=run.stop_reason, title=run.title, input=plain(run.input),
             output=plain(run.output), error=plain(run.error), approvals=list(approvals), dry_run=run.dry_run,
             limits=run.limits, counters=run.counters, attempt=run.attempt, requested_by=run.requester_label,
-            parent=run.parent_id, created_at=run.created_at, started_at=run.started_at, finished_at=run.finished_at,
+            parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, created_at=run.created_at,
+            started_at=run.started_at, finished_at=run.finished_at,
             cancel_requested_at=run.cancel_requested_at, active_seconds=run.active_seconds,
             url=settings.AGENTDESK_URL + reverse("runs:detail", args=[run.id]),
         )  # fmt: skip
@@ -135,6 +145,9 @@ class CheckpointOut(Schema):
     id: str
     step: int
     source: str = Field(description="What made it: input, loop, update or fork.")
+    at: datetime
+    after: list[str] = Field(description="Nodes that led to it.")
+    next: list[str] = Field(description="Nodes that ran from it, or would.")
 
 
 @router.post("", response={201: RunOut, REFUSALS: Failure}, summary="Start a run")
@@ -194,10 +207,22 @@ def cancel_run(request: HttpRequest, run_id: UUID) -> RunDetail:
 
 @router.post("/{run_id}/fork", response={201: RunOut, REFUSALS: Failure}, summary="Start a new run from a checkpoint")
 def fork_run(request: HttpRequest, run_id: UUID, payload: ForkIn) -> Status[RunOut]:
-    """Nothing that people decided carries over: the new run's calls are asked about anew. 404: no such checkpoint."""
+    """Nothing that people decided carries over: the new run's calls are asked about anew, and unless `dry_run` is false they
+    take no effect. 404: no such checkpoint."""
     run = _run(request, run_id)
-    new = lifecycle.fork(run.id, payload.checkpoint, actor=Actor.from_request(request, "api"))
+    new = lifecycle.fork(
+        run.id, payload.checkpoint, actor=Actor.from_request(request, "api"), dry_run=payload.dry_run, run_input=payload.input
+    )
     return Status(201, RunOut.of(new, []))
+
+
+@router.post("/{run_id}/continue", response={200: RunDetail, REFUSALS: Failure}, summary="Continue a run that stopped")
+def continue_run(request: HttpRequest, run_id: UUID, payload: ContinueIn) -> RunDetail:
+    """From its last checkpoint, after it failed or was stopped, with more of its limits where some is granted. 409: it has not
+    ended, or otherwise."""
+    run = _run(request, run_id)
+    lifecycle.continue_(run.id, actor=Actor.from_request(request, "api"), more=payload.more)
+    return detail(_run(request, run_id), caller(request))
 
 
 @router.post("/{run_id}/input", response={200: RunDetail, REFUSALS: Failure}, summary="Give a run new input")
@@ -214,12 +239,12 @@ def detail(run: Run, reader: User | None) -> RunDetail:
     shown = reader is None or access.may_see_traceback(reader, run)
     calls = [CallOut.of(call) for call in run.calls.all()]
     whole = RunOut.of(run, approval_ids([run])[run.id])
-    return RunDetail(**whole.model_dump(), calls=calls, traceback=run.traceback if shown else None)
+    forks = list(Run.objects.filter(parent=run).order_by("pk").values_list("pk", flat=True))
+    return RunDetail(**(whole.model_dump() | {"forks": forks}), calls=calls, traceback=run.traceback if shown else None)
 
 
 def checkpoints_of(run: Run) -> list[CheckpointOut]:
-    found = threads.checkpoints(run.thread_id)
-    return [CheckpointOut(id=id, step=step, source=source) for id, step, source in found]
+    return [CheckpointOut.model_validate(asdict(found)) for found in threads.checkpoints(run.thread_id)]
 
 
 def approval_ids(runs: Sequence[Run]) -> dict[UUID, list[UUID]]:

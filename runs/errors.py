@@ -42,6 +42,13 @@ class InvalidInput(RunError):
     status = 422
 
 
+class InvalidLimit(RunError):
+    """This limit cannot be granted."""
+
+    code = "invalid_limit"
+    status = 422
+
+
 class InputTooLarge(RunError):
     """The input is too large."""
 

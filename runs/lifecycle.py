@@ -4,12 +4,13 @@ They write what is wanted; a worker does it (``runs.engine.advance``).
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from agentdesk import faults
@@ -18,13 +19,14 @@ from agentdesk.digests import encode
 from agentdesk.live.push import hint, push
 from approvals import decisions, requests
 from approvals.models import Approval, Decision
-from approvals.states import OPEN
+from approvals.states import OPEN, Status
 from runs import calls, given, threads
 from runs.access import may_operate, may_start
 from runs.errors import (
     AgentUnavailable,
     InputTooLarge,
     InvalidInput,
+    InvalidLimit,
     NotAllowed,
     NotEnded,
     NotLive,
@@ -36,6 +38,7 @@ from runs.states import ENDED, LIVE, RunStatus
 
 ADVANCE = "runs.tasks.advance"
 SOURCE = "runs"
+GRANTED = "granted"  # the key of Run.limits that holds what was granted beyond them
 
 
 @transaction.atomic
@@ -101,17 +104,20 @@ def cancel(run_id: UUID, *, actor: Actor) -> Run:
 
 
 @transaction.atomic
-def continue_(run_id: UUID, *, actor: Actor) -> Run:
-    """Let a run that failed or was stopped go on from its last checkpoint. Raises NotAllowed, NotEnded."""
+def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, int] | None = None) -> Run:
+    """Let a run that failed or was stopped go on from its last checkpoint. ``more``: how much is granted beyond its limits, by
+    name of the limit; each at most what the desk grants a run to begin with. Raises NotAllowed, NotEnded, InvalidLimit."""
     run = _operable(run_id, actor)
+    granted = _granted(run, more or {})
     now = timezone.now()
     moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.FAILED, RunStatus.STOPPED)).update(
         status=RunStatus.QUEUED, stop_reason="", error=None, traceback="", finished_at=None, changed_at=now,
-        wanted=F("wanted") + 1, revision=F("revision") + 1, counters={**run.counters, "deaths": 0},
+        wanted=F("wanted") + 1, revision=F("revision") + 1, counters={**run.counters, "deaths": 0}, limits=granted,
     )  # fmt: skip
     if not moved:
         raise NotEnded("Only a run that failed or was stopped can be continued.")
-    _record(run, "run.continued", actor, before={"status": run.status}, after={"status": RunStatus.QUEUED})
+    _record(run, "run.continued", actor, before={"status": run.status, "reason": run.stop_reason},
+            after={"status": RunStatus.QUEUED, **({"more": dict(more)} if more else {})})  # fmt: skip
     hint(ADVANCE, str(run.pk))
     run.refresh_from_db()
     push("run", run.pk, run.revision)
@@ -119,24 +125,39 @@ def continue_(run_id: UUID, *, actor: Actor) -> Run:
 
 
 @transaction.atomic
-def fork(run_id: UUID, checkpoint: str, *, actor: Actor) -> Run:
-    """A new run that goes on from a checkpoint of this one. Nothing that people decided carries over: its calls are asked about
-    anew. Raises NotAllowed, UnknownCheckpoint, AgentUnavailable."""
+def fork(
+    run_id: UUID, checkpoint: str, *, actor: Actor, dry_run: bool = True, run_input: Any = None, as_id: UUID | None = None
+) -> Run:
+    """A new run, on a thread of its own, that goes on from a checkpoint of this one. Nothing that people decided carries over:
+    its calls are asked about anew, and unless ``dry_run`` is False they take no effect.
+
+    ``run_input``: new input that its graph is given there; None: it goes on as it would have. ``as_id``: id of the new run;
+    the same post twice makes one run. Raises NotAllowed, UnknownCheckpoint, AgentUnavailable, InvalidInput, InputTooLarge.
+    """
     parent = _operable(run_id, actor)
     if not parent.agent.enabled:
         raise AgentUnavailable("This agent is switched off.")
+    if run_input is not None:
+        _check_input(run_input)
+    threads.hold(parent.pk)
     run = Run(
         config=parent.config, context=parent.context,
         agent=parent.agent, team=parent.team, agent_version=parent.agent.code_version, input=parent.input,
-        dry_run=parent.dry_run, title=parent.title, limits=parent.limits, parent=parent,
-        parent_checkpoint=checkpoint, requester=actor.user,
+        next_input=None if run_input is None else encode(run_input), dry_run=dry_run, title=parent.title,
+        limits=_own_limits(parent), parent=parent, parent_checkpoint=checkpoint, requester=actor.user,
         requester_label=actor.label,
     )  # fmt: skip
+    if as_id is not None:
+        run.pk = as_id
+        known = Run.objects.filter(pk=as_id, parent=parent, parent_checkpoint=checkpoint, requester=actor.user).first()
+        if known is not None:
+            return known
     run.thread_id = str(run.pk)
     run.save(force_insert=True)
     if not threads.copy(parent.thread_id, run.thread_id, checkpoint):
         raise UnknownCheckpoint
-    _record(run, "run.forked", actor, after={"status": run.status, "from": str(parent.pk), "checkpoint": checkpoint})
+    _record(run, "run.forked", actor, content=None if run_input is None else {"input": run.next_input},
+            after={"status": run.status, "from": str(parent.pk), "checkpoint": checkpoint, "dry_run": dry_run})  # fmt: skip
     push("run", run.pk, run.revision)
     hint(ADVANCE, str(run.pk))
     return run
@@ -154,7 +175,7 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
     )
     if not moved:
         raise NotLive("Only a run that waits for people or has succeeded takes new input.")
-    for approval in Approval.objects.filter(source=SOURCE, source_ref=str(run_id), status__in=OPEN):
+    for approval in _unanswered(run_id):
         requests.supersede(approval.pk, actor, "The run was given new input.")
     calls.withdraw_open(run)
     _record(run, "run.input", actor, before={"status": run.status}, after={"status": RunStatus.QUEUED},
@@ -163,6 +184,16 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
     run.refresh_from_db()
     push("run", run.pk, run.revision)
     return run
+
+
+def _unanswered(run_id: UUID) -> QuerySet[Approval]:
+    """What the run asks, and what people decided that it was not told yet."""
+    told_not = Decision.objects.filter(
+        approval__source=SOURCE, approval__source_ref=str(run_id), delivered_at__isnull=True, voided_at__isnull=True,
+        consumed_at__isnull=True, approval__status=Status.DECIDED,
+    )  # fmt: skip
+    mine = Approval.objects.filter(source=SOURCE, source_ref=str(run_id))
+    return mine.filter(Q(status__in=OPEN) | Q(pk__in=told_not.values("approval")))
 
 
 @transaction.atomic
@@ -176,9 +207,27 @@ def close(run: Run, status: RunStatus) -> None:
 
 
 def limits_of(run: Run) -> dict[str, int]:
-    """The limits in force: the desk's, the agent's, lowered by the run's own."""
+    """The limits in force: the desk's, the agent's, lowered by the run's own, and what was granted when it was continued."""
     agent = {**settings.RUN_LIMITS, **{k: int(v) for k, v in run.agent.limits.items() if k in settings.RUN_LIMITS}}
-    return {name: min(value, int(run.limits.get(name, value))) for name, value in agent.items()}
+    more = run.limits.get(GRANTED, {})
+    return {name: min(value, int(run.limits.get(name, value))) + int(more.get(name, 0)) for name, value in agent.items()}
+
+
+def _granted(run: Run, more: Mapping[str, int]) -> dict[str, Any]:
+    for name, count in more.items():
+        most = settings.RUN_LIMITS.get(name)
+        if most is None:
+            raise InvalidLimit(f"There is no limit {name!r}; there are: {', '.join(settings.RUN_LIMITS)}.")
+        if not 0 <= count <= most:
+            raise InvalidLimit(f"At most {most} more of {name.replace('_', ' ')} are granted at once.")
+    before = run.limits.get(GRANTED, {})
+    together = {name: int(before.get(name, 0)) + int(more.get(name, 0)) for name in {*before, *more}}
+    return {**run.limits, **({GRANTED: together} if together else {})}
+
+
+def _own_limits(run: Run) -> dict[str, Any]:
+    """A run's limits without what was granted to it alone."""
+    return {name: value for name, value in run.limits.items() if name != GRANTED}
 
 
 def title_of(run_input: Any) -> str:

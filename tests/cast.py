@@ -80,7 +80,7 @@ def make_checkpoint(thread_id: str, checkpoint_id: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)"
-            """ VALUES (%s, '', %s, '{"v": 4}', '{"step": 1, "source": "loop"}')""",
+            """ VALUES (%s, '', %s, '{"v": 4, "ts": "2026-11-22T10:00:00+00:00"}', '{"step": 1, "source": "loop"}')""",
             (thread_id, checkpoint_id),
         )
 

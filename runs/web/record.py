@@ -57,6 +57,11 @@ def spent(run: Run) -> Spent:
     return Spent(gauges, sum(read or 0 for read, _written in models), sum(written or 0 for _read, written in models))
 
 
+def limit_of(run: Run) -> str:
+    """The limit that the run was stopped at, by name; empty for any other reason."""
+    return run.stop_reason.removeprefix("limit:") if run.stop_reason.startswith("limit:") else ""
+
+
 def approvals_of(run: Run) -> QuerySet[Approval]:
     """What people were asked about in this run, oldest first."""
     asked = Approval.objects.filter(source=SOURCE, source_ref=str(run.pk))

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from runs.web import views
+from runs.web import steering, views
 
 app_name = "runs"
 urlpatterns = [
@@ -12,5 +12,8 @@ urlpatterns = [
     path("runs/<uuid:run_id>/panel/", views.panel, name="panel"),
     path("runs/<uuid:run_id>/cancel/", views.cancel, name="cancel"),
     path("runs/<uuid:run_id>/continue/", views.go_on, name="continue"),
+    path("runs/<uuid:run_id>/checkpoints/", steering.checkpoints, name="checkpoints"),
+    path("runs/<uuid:run_id>/fork/", steering.fork, name="fork"),
+    path("runs/<uuid:run_id>/input/", steering.give_input, name="input"),
     path("agents/", views.agents, name="agents"),
 ]

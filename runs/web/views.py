@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -27,12 +28,13 @@ from runs.web.calls import loaded
 from runs.web.forms import StartForm, takes_words
 from runs.web.fragments import ICONS, render_call, render_line, render_run
 from runs.web.lists import Filter, agents_of, listing
-from runs.web.record import approvals_of, entries_of, given, may_read_record, reads_code_of, spent
+from runs.web.record import approvals_of, entries_of, given, limit_of, may_read_record, reads_code_of, spent
 from runs.web.story import in_order, lines
 from runs.web.timeline import timeline
 
 LINES = 400  # steps on one page
 CALLS = 300
+DIGITS = 10
 
 
 def person(request: HttpRequest) -> User:
@@ -62,7 +64,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    run = _visible(request, run_id)
+    run = visible(request, run_id)
     return render(request, "runs/run.html", _page(request, run))
 
 
@@ -70,28 +72,28 @@ def detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @login_required
 def story(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """All live parts of the page in one answer: state, story, tool calls."""
-    return render(request, "runs/_live.html", _story(request, _visible(request, run_id)))
+    return render(request, "runs/_live.html", _story(request, visible(request, run_id)))
 
 
 @require_safe
 @login_required
 def panel(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """What is made for this viewer: acts, facts, the record, the traceback."""
-    return HttpResponse(_panel(request, _visible(request, run_id)))
+    return HttpResponse(_panel(request, visible(request, run_id)))
 
 
 @require_safe
 @login_required
 def drawn(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The timeline, as of now."""
-    run = _visible(request, run_id)
+    run = visible(request, run_id)
     return render(request, "runs/_timeline.html", {"run": run, "timeline": timeline(run)})
 
 
 @require_POST
 @login_required
 def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    run = _visible(request, run_id)
+    run = visible(request, run_id)
     try:
         lifecycle.cancel(run.pk, actor=Actor.from_request(request))
     except RunError as refused:
@@ -103,10 +105,12 @@ def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_POST
 @login_required
 def go_on(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Continue a run that failed or was stopped."""
-    run = _visible(request, run_id)
+    """Continue a run that failed or was stopped; ``more`` is granted of the limit that it stopped at."""
+    run = visible(request, run_id)
+    limit, more = limit_of(run), request.POST.get("more", "")
+    granted = {limit: int(more)} if limit and more.isdecimal() and len(more) < DIGITS else {}
     try:
-        lifecycle.continue_(run.pk, actor=Actor.from_request(request))
+        lifecycle.continue_(run.pk, actor=Actor.from_request(request), more=granted)
     except RunError as refused:
         return _refusal(request, run, refused)
     messages.success(request, _("The run goes on from its last checkpoint."))
@@ -140,7 +144,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     return render(request, "runs/agents.html", {"section": "agents", "agents": shown})
 
 
-def _visible(request: HttpRequest, run_id: UUID) -> Run:
+def visible(request: HttpRequest, run_id: UUID) -> Run:
     """The run, or 404 where it is none of the user's teams."""
     return get_object_or_404(Run.objects.visible_to(person(request)).select_related("agent", "team", "parent"), pk=run_id)
 
@@ -178,6 +182,8 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         "spent": spent(run),
         "approvals": [(one, sentence(one), state_of_approval(one, min(len(votes_of(one)), one.need))) for one in asked],
         "may_continue": run.status in (RunStatus.FAILED, RunStatus.STOPPED) and access.may_operate(user, run),
+        "limit": limit_of(run),
+        "grant": settings.RUN_LIMITS.get(limit_of(run), 0),
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),
         "entries": entries_of(user, run, [one.pk for one in asked]) if may_read_record(user, run) else None,
         "traceback": run.traceback if access.may_see_traceback(user, run) else "",

@@ -14,7 +14,8 @@ from runs import lifecycle
 from tests.cast import Api, Cast, make_approval
 
 ADDRESSES = ["runs", "approvals", "runs/{id}", "runs/{id}/steps", "runs/{id}/checkpoints", "approvals/{id}"]
-POSTS = ["runs", "runs/{id}/cancel", "runs/{id}/fork", "runs/{id}/input", "approvals", "approvals/{id}/decision"]
+VERBS = ["cancel", "continue", "fork", "input"]
+POSTS = ["runs", *(f"runs/{{id}}/{verb}" for verb in VERBS), "approvals", "approvals/{id}/decision"]
 NOBODY = "018f0000-0000-7000-8000-000000000000"
 
 
@@ -97,7 +98,7 @@ def test_it_describes_itself(db: None):
     paths = {path.removeprefix("/api/v1") for path in description["paths"]}
     assert paths == {
         "/runs", "/runs/{run_id}", "/runs/{run_id}/steps", "/runs/{run_id}/cancel",
-        "/runs/{run_id}/checkpoints", "/runs/{run_id}/fork", "/runs/{run_id}/input",
+        "/runs/{run_id}/checkpoints", "/runs/{run_id}/continue", "/runs/{run_id}/fork", "/runs/{run_id}/input",
         "/approvals", "/approvals/{approval_id}", "/approvals/{approval_id}/decision",
     }  # fmt: skip
     assert description["components"]["securitySchemes"]["Bearer"]["scheme"] == "bearer"

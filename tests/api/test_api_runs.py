@@ -15,6 +15,8 @@ from tests.cast import Api, Cast, make_agent, make_approval, make_checkpoint
 
 START = {"agent": "support", "input": {"messages": [{"role": "user", "content": "Subject: Lost parcel"}]}}
 
+CHECKPOINT = {"id": "c1", "step": 1, "source": "loop", "at": "2026-11-22T10:00:00Z", "after": [], "next": []}
+
 
 def start(cast: Cast) -> str:
     return str(Api.of(cast.operator).post("runs", START).json()["id"])
@@ -148,11 +150,13 @@ def test_it_forks_a_run_at_a_checkpoint(cast: Cast):
     run = start(cast)
     make_checkpoint(run, "c1")
     api = Api.of(cast.operator)
-    assert api.get(f"runs/{run}/checkpoints").json() == [{"id": "c1", "step": 1, "source": "loop"}]
+    assert api.get(f"runs/{run}/checkpoints").json() == [CHECKPOINT]
     response = api.post(f"runs/{run}/fork", {"checkpoint": "c1"})
     new = response.json()
     assert (response.status_code, new["parent"], new["status"]) == (201, run, "queued")
-    assert api.get(f"runs/{new['id']}/checkpoints").json() == [{"id": "c1", "step": 1, "source": "loop"}]
+    assert (new["parent_checkpoint"], new["dry_run"]) == ("c1", True)
+    assert api.get(f"runs/{run}").json()["forks"] == [new["id"]]
+    assert api.get(f"runs/{new['id']}/checkpoints").json() == [CHECKPOINT]
     entry = AuditEntry.objects.get(action="run.forked")
     assert (entry.actor_id, str(entry.run_id)) == (cast.operator.pk, new["id"])
 
@@ -176,6 +180,19 @@ def test_it_gives_new_input_and_what_was_asked_no_longer_counts(cast: Cast):
     asked.refresh_from_db()
     assert asked.status == "superseded"
     assert AuditEntry.objects.get(action="run.input").actor_id == cast.operator.pk
+
+
+def test_it_continues_a_run_with_more_of_its_limit(cast: Cast):
+    run = start(cast)
+    api = Api.of(cast.operator)
+    assert api.post(f"runs/{run}/continue", {}).status_code == 409
+    Run.objects.update(status="stopped", stop_reason="limit:model_calls")
+    assert api.post(f"runs/{run}/continue", {"more": {"model_calls": 10**9}}).status_code == 422
+    assert api.post(f"runs/{run}/continue", {"more": {"kindness": 1}}).status_code == 422
+    assert Api.of(cast.reviewer).post(f"runs/{run}/continue", {}).status_code == 403
+    response = api.post(f"runs/{run}/continue", {"more": {"model_calls": 5}})
+    assert (response.status_code, response.json()["status"]) == (200, "queued")
+    assert AuditEntry.objects.get(action="run.continued").after == {"status": "queued", "more": {"model_calls": 5}}
 
 
 @pytest.mark.parametrize(("body", "code"), [({"input": None}, 422), ({"input": "x" * 300_000}, 413), ({"input": "x"}, 409)])

@@ -25,6 +25,8 @@ from runs.lifecycle import SOURCE
 from runs.models import Run
 from tests.cast import Cast, make_agent, make_approval, make_cast, make_checkpoint
 
+CHECKPOINT = {"id": "c1", "step": 1, "source": "loop", "at": "2026-11-22T10:00:00Z", "after": [], "next": []}
+
 
 def run(*words: object) -> str:
     out = StringIO()
@@ -121,9 +123,12 @@ def test_it_forks_and_gives_input(cast: Cast):
     run("runs", "start", "support", "--input", "{}")
     started = Run.objects.get()
     make_checkpoint(started.thread_id, "c1")
-    assert run_json("runs", "checkpoints", started.pk) == [{"id": "c1", "step": 1, "source": "loop"}]
+    assert run_json("runs", "checkpoints", started.pk) == [CHECKPOINT]
     forked = run_json("runs", "fork", started.pk, "--checkpoint", "c1", "--as", "operator")
-    assert (forked["parent"], forked["requested_by"]) == (str(started.pk), "Operator")
+    assert (forked["parent"], forked["requested_by"], forked["dry_run"]) == (str(started.pk), "Operator", True)
+    effects = run_json("runs", "fork", started.pk, "--checkpoint", "c1", "--effects", "--input", '{"text": "anew"}')
+    assert (effects["dry_run"], Run.objects.get(pk=effects["id"]).next_input) == (False, {"text": "anew"})
+    assert run_json("runs", "show", started.pk)["forks"] == [forked["id"], effects["id"]]
     Run.objects.filter(pk=started.pk).update(status="succeeded")
     assert run_json("runs", "input", started.pk, "--input", '{"text": "more"}')["status"] == "queued"
     with pytest.raises(Refused):

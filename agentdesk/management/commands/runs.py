@@ -49,6 +49,10 @@ class Command(VerbCommand):
             add_as(parser)
             if name == "fork":
                 parser.add_argument("--checkpoint", required=True, metavar="C")
+                parser.add_argument("--effects", action="store_true", help="Tools take effect; without it, a dry run.")
+                parser.add_argument("--input", metavar="JSON|@FILE", help="New input for the graph at that checkpoint.")
+            if name == "continue":
+                parser.add_argument("--more", default="{}", metavar="JSON", help='More of its limits: {"model_calls": 20}.')
             if name == "input":
                 parser.add_argument("--input", required=True, metavar="JSON|@FILE")
 
@@ -78,19 +82,23 @@ class Command(VerbCommand):
 
     def checkpoints(self, *, id: str, **options: Any) -> None:
         rows = [checkpoint.model_dump() for checkpoint in checkpoints_of(_run(id, options["username"]))]
-        self.show_list(rows, ("id", "step", "source"), as_json=options["json"])
+        self.show_list(rows, ("id", "step", "source", "after", "next", "at"), as_json=options["json"])
 
     def cancel(self, *, id: str, **options: Any) -> None:
         lifecycle.cancel(_run(id, options["username"]).pk, actor=actor(options["username"]))
         self._show(_run(id, options["username"]), options)
 
-    def go_on(self, *, id: str, **options: Any) -> None:
-        lifecycle.continue_(_run(id, options["username"]).pk, actor=actor(options["username"]))
+    def go_on(self, *, id: str, more: str, **options: Any) -> None:
+        granted = json_of(more, "--more")
+        if not isinstance(granted, dict) or not all(type(count) is int for count in granted.values()):
+            raise Refused('--more takes limits and numbers, such as {"model_calls": 20}.')
+        lifecycle.continue_(_run(id, options["username"]).pk, actor=actor(options["username"]), more=granted)
         self._show(_run(id, options["username"]), options)
 
-    def fork(self, *, id: str, checkpoint: str, **options: Any) -> None:
-        parent = _run(id, options["username"])
-        self._show(lifecycle.fork(parent.pk, checkpoint, actor=actor(options["username"])), options)
+    def fork(self, *, id: str, checkpoint: str, effects: bool, input: str | None, **options: Any) -> None:
+        parent, value = _run(id, options["username"]), json_of(input, "--input")
+        who = actor(options["username"])
+        self._show(lifecycle.fork(parent.pk, checkpoint, actor=who, dry_run=not effects, run_input=value), options)
 
     def give_input(self, *, id: str, input: str, **options: Any) -> None:
         value = json_of(input, "--input")

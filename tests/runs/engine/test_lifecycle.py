@@ -18,9 +18,9 @@ def test_it_forks_into_a_run_that_asks_again_and_leaves_the_old_one_as_it_is(eng
     run = engine.script("teller", [PAY])
     engine.decide(engine.pending(run)[0])
     run = engine.advance(run)
-    before_tools = next(id for id, step, _ in threads.checkpoints(run.thread_id) if step == 1)
+    before_tools = next(one.id for one in threads.checkpoints(run.thread_id) if one.step == 1)
 
-    fork = lifecycle.fork(run.pk, before_tools, actor=Actor.of(engine.operator))
+    fork = lifecycle.fork(run.pk, before_tools, actor=Actor.of(engine.operator), dry_run=False)
     fork = engine.advance(fork)
 
     assert (fork.parent_id, fork.status) == (run.pk, RunStatus.WAITING)

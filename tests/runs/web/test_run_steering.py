@@ -1,0 +1,89 @@
+"""The page of a run's checkpoints: forking, new input, going on after a limit."""
+
+import re
+
+from agentdesk.audit.models import AuditEntry
+from runs.lifecycle import limits_of
+from runs.models import Run
+from runs.states import RunStatus
+from tests.cast import make_checkpoint
+from tests.runs.web.conftest import make_run
+
+
+def page_of(client, run):
+    return client.get(f"/runs/{run.pk}/checkpoints/").content.decode()
+
+
+def posted(page):
+    return {"checkpoint": "c1", "post": re.search(r'name="post" value="([^"]+)"', page)[1]}
+
+
+def test_it_forks_from_a_checkpoint_into_a_dry_run(client, cast):
+    run = make_run(cast, status=RunStatus.SUCCEEDED)
+    make_checkpoint(run.thread_id, "c1")
+    client.force_login(cast.operator)
+    post = posted(page_of(client, run))
+    answers = [client.post(f"/runs/{run.pk}/fork/", post) for _ in range(2)]
+    fork = Run.objects.get(parent=run)
+    assert [answer["Location"] for answer in answers] == [f"/runs/{fork.pk}/"] * 2
+    assert (fork.dry_run, fork.parent_checkpoint, fork.requester) == (True, "c1", cast.operator)
+    assert str(fork.pk) in page_of(client, run)
+    assert "at checkpoint" in client.get(f"/runs/{fork.pk}/").content.decode()
+
+
+def test_it_forks_with_effects_only_where_that_is_ticked(client, cast):
+    run = make_run(cast, status=RunStatus.SUCCEEDED)
+    make_checkpoint(run.thread_id, "c1")
+    client.force_login(cast.operator)
+    client.post(f"/runs/{run.pk}/fork/", posted(page_of(client, run)) | {"effects": "on"})
+    assert Run.objects.get(parent=run).dry_run is False
+
+
+def test_it_forks_from_nothing_that_is_not_there(client, cast):
+    run = make_run(cast, status=RunStatus.SUCCEEDED)
+    make_checkpoint(run.thread_id, "c1")
+    client.force_login(cast.operator)
+    post = posted(page_of(client, run))
+    assert client.post(f"/runs/{run.pk}/fork/", post | {"checkpoint": "c2"}).status_code == 404
+    assert client.post(f"/runs/{run.pk}/fork/", post | {"post": "forged"}).status_code == 422
+    assert Run.objects.filter(parent=run).count() == 0
+
+
+def test_it_lets_reviewers_look_and_nothing_else(client, cast):
+    run = make_run(cast, status=RunStatus.WAITING)
+    make_checkpoint(run.thread_id, "c1")
+    client.force_login(cast.operator)
+    post = posted(page_of(client, run))
+    client.force_login(cast.reviewer)
+    page = page_of(client, run)
+    assert "c1" in page
+    assert "Fork from here" not in page
+    assert "Give new input" not in page
+    assert client.post(f"/runs/{run.pk}/fork/", post).status_code == 403
+    assert client.post(f"/runs/{run.pk}/input/", {"words": "Go."}).status_code == 403
+    client.force_login(cast.stranger)
+    assert client.get(f"/runs/{run.pk}/checkpoints/").status_code == 404
+    assert client.post(f"/runs/{run.pk}/fork/", post).status_code == 404
+    assert Run.objects.count() == 1
+
+
+def test_it_gives_new_input_to_a_run_that_waits(client, cast):
+    run = make_run(cast, status=RunStatus.WAITING)
+    client.force_login(cast.operator)
+    assert "Give new input" in page_of(client, run)
+    assert client.post(f"/runs/{run.pk}/input/", {"words": " "}).status_code == 422
+    assert client.post(f"/runs/{run.pk}/input/", {"words": "Rather not."})["Location"] == f"/runs/{run.pk}/"
+    run.refresh_from_db()
+    assert run.next_input == {"messages": [{"role": "user", "content": "Rather not."}]}
+    assert client.post(f"/runs/{run.pk}/input/", {"words": "Rather not."}).status_code == 409
+    assert AuditEntry.objects.filter(action="run.input").count() == 1
+
+
+def test_it_grants_more_of_the_limit_that_a_run_stopped_at(client, cast):
+    run = make_run(cast, status=RunStatus.STOPPED, stop_reason="limit:tool_calls")
+    client.force_login(cast.operator)
+    assert "More tool calls for this run" in client.get(f"/runs/{run.pk}/").content.decode()
+    before = limits_of(run)["tool_calls"]
+    client.post(f"/runs/{run.pk}/continue/", {"more": "7"})
+    run.refresh_from_db()
+    assert (run.status, limits_of(run)["tool_calls"]) == (RunStatus.QUEUED, before + 7)
