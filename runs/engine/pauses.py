@@ -3,8 +3,9 @@
 Reads a snapshot of the graph and the database, writes approvals, never touches the graph.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +15,19 @@ from django.utils import timezone
 from langgraph.types import Command, Interrupt, StateSnapshot
 
 from agentdesk.audit.record import Actor
-from agentdesk.digests import digest
+from agentdesk.digests import decode, digest
 from approvals import requests
+from approvals.answers import Errors, problems
+from approvals.decisions import mark_delivered
+from approvals.errors import Consumed
 from approvals.models import Approval, Decision, Tool
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
-from approvals.states import Kind, Verdict
+from approvals.states import OPEN, Kind, Status, Verdict
 from runs.engine.claims import Claim
-from runs.interrupts.adapters import adapter_for
-from runs.interrupts.base import Payload, Question
+from runs.interrupts.adapters import named, read
+from runs.interrupts.base import REFUSING, Adapter, Payload, Question, plain
+from runs.interrupts.schemas import Pinned
 from runs.lifecycle import SOURCE
 from runs.models import ToolCall
 from runs.states import CallStatus
@@ -58,55 +63,127 @@ def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[str] = ())
     """What the run needs to go on from ``snapshot``. Makes the approvals that are missing; never one twice."""
     asked = [_Asked(claim, snapshot, payload) for payload in _payloads(snapshot)]
     held = [_at_breakpoint(claim, snapshot, node) for node in snapshot.next if node in breakpoints]
-    approvals = [approval for each in asked for approval in each.approvals] + held + _of_calls(claim)
-    standing = _standing(approvals)
-    open_ = [a.pk for a in approvals if a.pk not in standing]
-    if open_:
-        return Waiting(open_)
-    if any(standing[a.pk].verdict in _REFUSING for a in held):
+    own = [approval for each in asked for approval in each.approvals] + held
+    _close_unasked(claim, own)
+    calls = _of_calls(claim)
+    standing = _standing(own + calls)
+    if any(a.pk in standing and standing[a.pk].verdict in REFUSING for a in held):
         return Unanswerable("breakpoint refused")
     answers: dict[str, Any] = {}
+    taken = [standing[a.pk] for a in held + calls if a.pk in standing]
+    open_ = [a.pk for a in held + calls if a.pk not in standing]
     for each in asked:
-        decisions = [standing[a.pk] for a in each.approvals]
-        if not each.adapter.refusable and any(d.verdict in _REFUSING for d in decisions):
-            return Unanswerable("expired")
-        answers[each.payload.id] = each.answer(decisions)
-    return Ready(Command(resume=answers) if answers else None, list(standing.values()))
+        if each.is_decided(standing):
+            try:
+                answers[each.payload.id] = each.answer(standing)
+                taken += each.decisions(standing)
+                continue
+            except Unfit as unfit:
+                if each.is_refused(standing) or not each.approvals:  # nobody decided this, so nobody is to be asked again
+                    return Unanswerable("expired")
+                open_ += each.ask_again(unfit)
+        open_ += each.missing(standing)
+    if open_:
+        return Waiting(open_)
+    return Ready(Command(resume=answers) if answers else None, taken)
 
 
-_REFUSING = (Verdict.REJECT, Verdict.EXPIRE, Verdict.WITHDRAW)
+class Unfit(Exception):
+    """The answer would not fit what the graph expects. ``problems``: what is wrong, by dotted path."""
+
+    def __init__(self, problems: Errors) -> None:
+        super().__init__("; ".join(f"{path or 'the answer'}: {' '.join(texts)}" for path, texts in problems.items()))
+        self.problems = problems
 
 
 class _Asked:
-    """One interrupt of the agent's own with its approvals. One that the gate's approval already covers has none."""
+    """One interrupt of the agent's own with its approvals. One that the gate's approval already covers has none.
+
+    The approvals keep the adapter that asked, and the schema it asked with: what an admin pins meanwhile changes neither.
+    """
 
     def __init__(self, claim: Claim, snapshot: StateSnapshot, payload: Payload) -> None:
-        self.payload = payload
-        self.adapter = adapter_for(payload)
-        questions = self.adapter.questions(payload)
+        checkpoint = str(snapshot.config["configurable"].get("checkpoint_id", ""))
+        self.key = f"interrupt:{claim.run.pk}:{checkpoint}:{payload.id}"
+        self.payload, self.adapter, questions = self._read(payload)
         self.covered = [_covering(claim, question) for question in questions]
         self.approvals = [
-            _approval(claim, snapshot, payload, self.adapter.name, n, question)
+            _approval(claim, f"{self.key}:{n}", self.payload, self.adapter.name, question)
             for n, question in enumerate(questions)
             if self.covered[n] is None
         ]
 
-    def answer(self, decisions: Sequence[Decision]) -> Any:
-        rest = iter(decisions)
-        return self.adapter.answer(self.payload, [covering or next(rest) for covering in self.covered])
+    def _read(self, payload: Payload) -> tuple[Payload, Adapter, list[Question]]:
+        asked = Approval.objects.filter(request_key__startswith=f"{self.key}:").exclude(status=Status.SUPERSEDED)
+        known = asked.only("adapter", "answer_schema").first()
+        if known is not None:
+            as_asked = replace(payload, pinned=known.answer_schema) if known.adapter == Pinned.name else payload
+            adapter = named(known.adapter)
+            if adapter.fits(as_asked):
+                return as_asked, adapter, adapter.questions(as_asked)
+        return (payload, *read(payload))
+
+    def is_decided(self, standing: Mapping[UUID, Decision]) -> bool:
+        return not self.missing(standing)
+
+    def missing(self, standing: Mapping[UUID, Decision]) -> list[UUID]:
+        return [approval.pk for approval in self.approvals if approval.pk not in standing]
+
+    def decisions(self, standing: Mapping[UUID, Decision]) -> list[Decision]:
+        return [standing[approval.pk] for approval in self.approvals if approval.pk in standing]
+
+    def is_refused(self, standing: Mapping[UUID, Decision]) -> bool:
+        """Whether the desk itself refused, because time ran out or the question was taken back."""
+        return any(decision.verdict in (Verdict.EXPIRE, Verdict.WITHDRAW) for decision in self.decisions(standing))
+
+    def answer(self, standing: Mapping[UUID, Decision]) -> Any:
+        """What the graph gets. Raises Unfit: it never gets an answer that it does not expect."""
+        if not self.adapter.is_refusable(self.payload) and any(d.verdict in REFUSING for d in self.decisions(standing)):
+            raise Unfit({"": ["There is no way to refuse this."]})
+        rest = iter(self.decisions(standing))
+        try:
+            answer = self.adapter.answer(self.payload, [covering or next(rest) for covering in self.covered])
+        except (TypeError, ValueError, LookupError, AttributeError, StopIteration) as error:
+            raise Unfit({"": [f"{type(error).__name__}: {error}"]}) from error
+        wrong = problems(self.adapter.answer_schema(self.payload), plain(answer))
+        if wrong:
+            raise Unfit(wrong)
+        return answer
+
+    def ask_again(self, unfit: Unfit) -> list[UUID]:
+        """Open the questions at fault again, as version n+1, with the reason: the thread never sees such an answer."""
+        places = {next((int(part) for part in path.split(".") if part.isdigit()), -1) for path in unfit.problems}
+        is_told = len(self.approvals) == len(self.covered) and places <= set(range(len(self.approvals)))
+        again = [self.approvals[n] for n in sorted(places)] if is_told else self.approvals
+        for approval in again:
+            requests.reopen(approval.pk, f"The answer did not fit what the agent expects. {unfit}", Actor.desk())
+        return [approval.pk for approval in again]
+
+
+def _close_unasked(claim: Claim, asked: Sequence[Approval]) -> None:
+    """What the run asked before and asks no more: its thread went on, or the node asks something else now. Open questions are
+    superseded; a decision that nobody waits for is marked, never sent."""
+    mine = Approval.objects.filter(source=SOURCE, source_ref=str(claim.run.pk), kind=Kind.INTERRUPT)
+    gone = mine.exclude(pk__in=[approval.pk for approval in asked])
+    for approval in gone.filter(status__in=OPEN):
+        requests.supersede(approval.pk, Actor.desk(), "The agent does not ask this any more.")
+    left = Decision.objects.filter(approval__in=gone, delivered_at__isnull=True, voided_at__isnull=True)
+    if ids := list(left.values_list("pk", flat=True)):
+        mark_delivered(ids)
 
 
 def _payloads(snapshot: StateSnapshot) -> list[Payload]:
     """The agent's own interrupts that still wait; those of the gate are in the ledger."""
     nodes = {interrupt.id: task.name for task in snapshot.tasks for interrupt in task.interrupts}
     own = (i for i in snapshot.interrupts if not (isinstance(i.value, dict) and "desk_call" in i.value))
-    return [Payload(i.id, i.value, nodes.get(i.id, ""), _schema(i)) for i in own]
+    return [Payload(i.id, plain(i.value), nodes.get(i.id, ""), _schema(i)) for i in own]
 
 
 def _schema(interrupt: Interrupt) -> dict[str, Any] | None:
     schema = getattr(interrupt, "response_schema", None)
     if isinstance(schema, dict):
-        return schema
+        found: dict[str, Any] = plain(schema)
+        return found
     describe = getattr(schema, "model_json_schema", None)
     return describe() if callable(describe) else None
 
@@ -123,8 +200,18 @@ def _covering(claim: Claim, question: Question) -> Decision | None:
     return Decision(verdict=Verdict.APPROVE, args=call.executed_args, decided_by_label=call.decision.decided_by_label)
 
 
-def _approval(claim: Claim, snapshot: StateSnapshot, payload: Payload, adapter: str, n: int, question: Question) -> Approval:
+def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: Question) -> Approval:
+    """The approval of one question, asked now if it was not before. A node that runs again may ask something else at the same
+    place: then the approval so far does not count, nor does a decision on it."""
     run = claim.run
+    known = list(Approval.objects.filter(Q(request_key=key) | Q(request_key__startswith=f"{key}:")))
+    for approval in known:
+        if approval.status == Status.SUPERSEDED:
+            continue
+        if digest([approval.action, decode(approval.asked_args)]) == digest([question.action, question.args]):
+            return approval
+        with suppress(Consumed):  # it was carried out: then it is another question that is asked now
+            requests.supersede(approval.pk, Actor.desk(), "The agent asks something else at this place now.")
     tool = Tool.objects.filter(agent=run.agent.slug, name=question.action).first()
     evaluation = evaluate_action(
         Facts(
@@ -135,18 +222,25 @@ def _approval(claim: Claim, snapshot: StateSnapshot, payload: Payload, adapter: 
         ),
         source=SOURCE, source_ref=str(run.pk),
     )  # fmt: skip
-    checkpoint = snapshot.config["configurable"].get("checkpoint_id", "")
     ask = requests.Ask(
-        source=SOURCE, source_ref=str(run.pk), request_key=f"interrupt:{run.pk}:{checkpoint}:{payload.id}:{n}",
+        source=SOURCE, source_ref=str(run.pk), request_key=f"{key}:{len(known)}" if known else key,
         kind=Kind.INTERRUPT, agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id,
         action=question.action, args=question.args, args_schema=question.args_schema or (tool.schema if tool else None),
         schema_version=tool.schema_version if tool else "", description=question.description, subject=subject_of(run.input),
         payload=payload.value, adapter=adapter, allowed=list(question.allowed), answer_schema=question.answer_schema,
         risk=question.risk or (tool.risk if tool else "medium"), effect=tool.effect if tool else "",
-        egress=tool.egress if tool else False, requirements=evaluation.requirements, evaluation=evaluation,
+        egress=tool.egress if tool else False, requirements=_required(evaluation.requirements, question), evaluation=evaluation,
         policy_version=evaluation.policy_version, requester_id=run.requester_id,
     )  # fmt: skip
     return requests.request_approval(ask, actor=Actor.desk(run.agent.slug))[0]
+
+
+def _required(requirements: Mapping[str, Any], question: Question) -> Mapping[str, Any]:
+    """What the rules require; a payload may name an earlier end."""
+    if question.expires_after is None:
+        return requirements
+    usual = requirements.get("expires_after")
+    return {**requirements, "expires_after": min(question.expires_after, usual) if usual else question.expires_after}
 
 
 def _at_breakpoint(claim: Claim, snapshot: StateSnapshot, node: str) -> Approval:

@@ -1,4 +1,4 @@
-"""Any other payload: shown as it is, answered with a value that fits its schema, or any JSON where it names none."""
+"""What no family claims: an object to send back as it is or changed, and any other value, answered with any JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,30 +6,47 @@ from typing import Any
 from agentdesk.digests import decode
 from approvals.models import Decision
 from approvals.states import Verdict
-from runs.interrupts.base import Payload, Question
+from runs.interrupts.base import Payload, Question, Schema
+from runs.interrupts.schemas import said, shown
+
+
+class WholeObject:
+    """An object without a word on its answer: sent back as it is (approve), changed (modify), or answered otherwise."""
+
+    name = "object"
+
+    def fits(self, payload: Payload) -> bool:
+        return bool(payload.value) and shown(payload.value) is payload.value
+
+    def questions(self, payload: Payload) -> list[Question]:
+        allowed = [Verdict.APPROVE, Verdict.MODIFY, Verdict.RESPOND]
+        return [Question(payload.place, payload.value, said(payload.value), allowed, answer_schema={})]
+
+    def answer(self, payload: Payload, decisions: Sequence[Decision]) -> Any:
+        decision = decisions[0]
+        return decode(decision.answer if decision.verdict == Verdict.RESPOND else decision.args)
+
+    def answer_schema(self, payload: Payload) -> Schema | None:
+        return None
+
+    def is_refusable(self, payload: Payload) -> bool:
+        return False
 
 
 class Anything:
     name = "anything"
-    refusable = False
 
     def fits(self, payload: Payload) -> bool:
         return True
 
     def questions(self, payload: Payload) -> list[Question]:
-        value = payload.value
-        schema = payload.response_schema
-        if schema is None and isinstance(value, str):
-            schema = {"type": "string"}
-        return [
-            Question(
-                action=f"interrupt:{payload.node}",
-                args=value if isinstance(value, dict) else {"question": value},
-                description=value if isinstance(value, str) else "",
-                allowed=[Verdict.RESPOND],
-                answer_schema=schema or {},
-            )
-        ]
+        return [Question(payload.place, {"question": payload.value}, "", [Verdict.RESPOND], answer_schema={})]
 
     def answer(self, payload: Payload, decisions: Sequence[Decision]) -> Any:
         return decode(decisions[0].answer)
+
+    def answer_schema(self, payload: Payload) -> Schema | None:
+        return None
+
+    def is_refusable(self, payload: Payload) -> bool:
+        return False

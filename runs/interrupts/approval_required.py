@@ -6,17 +6,14 @@ from typing import Any
 from agentdesk.digests import decode
 from approvals.models import Decision
 from approvals.states import Risk, Verdict
-from runs.interrupts.base import Payload, Question
+from runs.interrupts.base import REFUSING, Payload, Question, Schema, has
 
 
 class ApprovalRequired:
     name = "approval-required"
-    refusable = True
 
     def fits(self, payload: Payload) -> bool:
-        return (
-            isinstance(payload.value, dict) and payload.value.get("type") == "approval_required" and "action" in payload.value
-        )
+        return has(payload.value, "type", "action") and payload.value["type"] == "approval_required"
 
     def questions(self, payload: Payload) -> list[Question]:
         value = payload.value
@@ -35,9 +32,8 @@ class ApprovalRequired:
         decision = decisions[0]
         final = decode(decision.args)
         details = payload.value.get("details")
-        refused = decision.verdict in (Verdict.REJECT, Verdict.EXPIRE, Verdict.WITHDRAW)
         return {
-            "decision": "reject" if refused else decision.verdict,
+            "decision": "reject" if decision.verdict in REFUSING else decision.verdict,
             "approved": decision.verdict in (Verdict.APPROVE, Verdict.MODIFY),
             "action": payload.value["action"],
             "details": final if isinstance(details, dict) else final["details"],
@@ -45,3 +41,13 @@ class ApprovalRequired:
             "decided_by": decision.decided_by_label,
             "decision_id": str(decision.pk),
         }
+
+    def answer_schema(self, payload: Payload) -> Schema:
+        texts = {name: {"type": "string"} for name in ("message", "decided_by", "decision_id")}
+        verdicts = {"enum": [str(Verdict.APPROVE), str(Verdict.MODIFY), str(Verdict.REJECT), str(Verdict.RESPOND)]}
+        action = {"const": payload.value["action"]}
+        facts = {"decision": verdicts, "approved": {"type": "boolean"}, "action": action, "details": {}}
+        return {"type": "object", "properties": facts | texts, "required": [*facts, *texts]}
+
+    def is_refusable(self, payload: Payload) -> bool:
+        return True

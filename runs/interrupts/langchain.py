@@ -6,10 +6,11 @@ from typing import Any
 from agentdesk.digests import decode
 from approvals.models import Decision
 from approvals.states import Verdict
-from runs.interrupts.base import ALL, Payload, Question
+from runs.interrupts.base import ALL, Payload, Question, Schema, has
 
 # LangChain's words for what people decide.
 VERDICTS = {"approve": Verdict.APPROVE, "edit": Verdict.MODIFY, "reject": Verdict.REJECT, "respond": Verdict.RESPOND}
+TEXT = {"type": "string"}
 
 
 def decision_for(question: Question, decision: Decision) -> dict[str, Any]:
@@ -20,19 +21,40 @@ def decision_for(question: Question, decision: Decision) -> dict[str, Any]:
         case Verdict.MODIFY:
             return {"type": "edit", "edited_action": {"name": question.action, "args": decode(decision.args)}}
         case Verdict.RESPOND:
-            return {"type": "respond", "message": str(decode(decision.answer))}
+            return {"type": "respond", "message": decode(decision.answer)}
     return {"type": "reject", **({"message": decision.message} if decision.message else {})}
+
+
+def decision_schema(question: Question) -> Schema:
+    """What LangChain takes as a decision about ``question``."""
+    forms: dict[Verdict, Schema] = {
+        Verdict.APPROVE: {"properties": {"type": {"const": "approve"}}},
+        Verdict.MODIFY: {
+            "properties": {
+                "type": {"const": "edit"},
+                "edited_action": {
+                    "type": "object",
+                    "properties": {"name": {"const": question.action}, "args": {"type": "object"}},
+                    "required": ["name", "args"],
+                },
+            },
+            "required": ["edited_action"],
+        },
+        Verdict.REJECT: {"properties": {"type": {"const": "reject"}, "message": TEXT}},
+        Verdict.RESPOND: {"properties": {"type": {"const": "respond"}, "message": TEXT}, "required": ["message"]},
+    }
+    allowed = [form for verdict, form in forms.items() if verdict in question.allowed]
+    return {"type": "object", "required": ["type"], "anyOf": allowed}
 
 
 class Batched:
     """One interrupt for all gated calls of a turn; the decisions match them by position."""
 
     name = "langchain-batched"
-    refusable = True
 
     def fits(self, payload: Payload) -> bool:
         value = payload.value
-        return isinstance(value, dict) and isinstance(value.get("action_requests"), list) and "review_configs" in value
+        return has(value, "action_requests", "review_configs") and isinstance(value["action_requests"], list)
 
     def questions(self, payload: Payload) -> list[Question]:
         configs = payload.value["review_configs"]
@@ -42,6 +64,7 @@ class Batched:
                 args=dict(request.get("args") or {}),
                 description=str(request.get("description") or ""),
                 allowed=[VERDICTS[d] for d in configs[n]["allowed_decisions"] if d in VERDICTS] if n < len(configs) else ALL,
+                answer_schema=TEXT,
             )
             for n, request in enumerate(payload.value["action_requests"])
         ]
@@ -50,15 +73,22 @@ class Batched:
         questions = self.questions(payload)
         return {"decisions": [decision_for(q, d) for q, d in zip(questions, decisions, strict=True)]}
 
+    def answer_schema(self, payload: Payload) -> Schema:
+        forms = [decision_schema(question) for question in self.questions(payload)]
+        decisions = {"type": "array", "prefixItems": forms, "minItems": len(forms), "maxItems": len(forms)}
+        return {"type": "object", "properties": {"decisions": decisions}, "required": ["decisions"]}
+
+    def is_refusable(self, payload: Payload) -> bool:
+        return all(Verdict.REJECT in question.allowed for question in self.questions(payload))
+
 
 class PerCall:
     """One interrupt for each gated call, with the schema of its answer."""
 
     name = "langchain-per-call"
-    refusable = True
 
     def fits(self, payload: Payload) -> bool:
-        return isinstance(payload.value, dict) and payload.value.get("type") == "tool_approval" and "name" in payload.value
+        return has(payload.value, "type", "name") and payload.value["type"] == "tool_approval"
 
     def questions(self, payload: Payload) -> list[Question]:
         value = payload.value
@@ -68,6 +98,7 @@ class PerCall:
                 args=dict(value.get("args") or {}),
                 description=str(value.get("description") or ""),
                 allowed=self._allowed(payload.response_schema),
+                answer_schema=TEXT,
                 call_id=str(value.get("tool_call_id") or ""),
             )
         ]
@@ -75,7 +106,13 @@ class PerCall:
     def answer(self, payload: Payload, decisions: Sequence[Decision]) -> Any:
         return decision_for(self.questions(payload)[0], decisions[0])
 
-    def _allowed(self, schema: dict[str, Any] | None) -> Sequence[Verdict]:
+    def answer_schema(self, payload: Payload) -> Schema:
+        return payload.response_schema or decision_schema(self.questions(payload)[0])
+
+    def is_refusable(self, payload: Payload) -> bool:
+        return Verdict.REJECT in self.questions(payload)[0].allowed
+
+    def _allowed(self, schema: Schema | None) -> Sequence[Verdict]:
         """The verdicts whose form the answer's schema knows."""
         text = str(schema or "")
         known = [verdict for word, verdict in VERDICTS.items() if f"'{word}'" in text]

@@ -36,6 +36,9 @@ class Engine:
         Membership.objects.create(user=user, team=self.team, role=role)
         return user
 
+    def another_reviewer(self, name: str) -> User:
+        return self._person(name, Role.REVIEWER)
+
     def start(self, agent: str, run_input: Any, **options: Any) -> Run:
         run = lifecycle.start(agent, run_input, actor=Actor.of(self.operator), **options)
         return self.advance(run)
