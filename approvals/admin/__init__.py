@@ -1,5 +1,5 @@
 """Django admin of tools, rules and the record of approvals."""
 
-from approvals.admin import records, rules, tools
+from approvals.admin import records, rules, tools, versions
 
-__all__ = ["records", "rules", "tools"]
+__all__ = ["records", "rules", "tools", "versions"]

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from agentdesk.admin_site import ReadOnly, administered
 from agentdesk.digests import decode
-from approvals.models import Approval, Decision, Evaluation, PolicyVersion, Review
+from approvals.models import Approval, Decision, Evaluation, Review
 
 
 @admin.register(Approval)
@@ -63,21 +63,3 @@ class EvaluationAdmin(ReadOnly):
     def owns(self, request: HttpRequest, obj: Any) -> bool:
         teams = administered(request)
         return teams is None or decode(obj.facts).get("team") in teams
-
-
-@admin.register(PolicyVersion)
-class PolicyVersionAdmin(ReadOnly):
-    """It holds the rules of every team, so only superusers read it here; each decision names its version to everybody."""
-
-    list_display = ["id", "at", "author", "reason", "digest"]
-    list_select_related = ["author"]
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        rows = PolicyVersion.objects.all()
-        return rows if administered(request) is None else rows.none()
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return administered(request) is None
-
-    def owns(self, request: HttpRequest, obj: Any) -> bool:
-        return administered(request) is None

@@ -1,15 +1,16 @@
 """Rules: what agents may do, what people are asked about, what nobody may do."""
 
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,10 +18,14 @@ from agentdesk.admin_site import TeamScoped, administered
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import Team, User
 from approvals.admin.conditions import ConditionsField
-from approvals.models import Rule, Tool
+from approvals.admin.tools import tools_of
+from approvals.admin.trying import known_tools, preview, preview_page, try_page
+from approvals.models import Rule
 from approvals.models.rules import Effect as Verdict
 from approvals.models.tools import Effect
-from approvals.policy.versions import publish, snapshot
+from approvals.policy.agreement import agreement
+from approvals.policy.lint import Finding, lint, lint_rule
+from approvals.policy.versions import current, publish, snapshot
 
 
 class Suggesting(forms.TextInput):
@@ -113,6 +118,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         reviewers: Any = self.fields["reviewer_teams"]
         reviewers.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk__in=chosen))
 
+    def candidate(self) -> dict[str, Any]:
+        """The rule as it would be in force, of a valid form that is not saved."""
+        hours = self.cleaned_data["hours"]
+        self.instance.expires_after = None if hours is None else timedelta(hours=hours)
+        return snapshot(self.instance, self.cleaned_data["reviewer_teams"])
+
     def save(self, commit: bool = True) -> Rule:
         hours = self.cleaned_data["hours"]
         self.instance.expires_after = None if hours is None else timedelta(hours=hours)
@@ -127,6 +138,7 @@ class RuleAdmin(TeamScoped):
     list_filter = ["verdict", "mode"]
     list_select_related = ["team"]
     search_fields = ["name", "agent", "action"]
+    actions = ["promote"]
     fieldsets = [
         (None, {"fields": ["name", "team", "agent", "action", "conditions", "verdict"]}),
         (
@@ -155,6 +167,54 @@ class RuleAdmin(TeamScoped):
             for title, options in self.fieldsets
         ]
 
+    def get_urls(self) -> Any:
+        page = self.admin_site.admin_view(lambda request: try_page(request, self))
+        return [path("try/", page, name="approvals_rule_try"), *super().get_urls()]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        if request.method == "POST" and "_preview" in request.POST:
+            return self._preview(request, object_id)
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **self._standing(object_id)})
+
+    def _preview(self, request: HttpRequest, object_id: str | None) -> HttpResponse:
+        """What the rule would do, before it is saved. Nothing is written."""
+        rule = None if object_id is None else self.get_object(request, object_id)
+        allowed = self.has_add_permission(request) if object_id is None else self.has_change_permission(request, rule)
+        if not allowed or (object_id is not None and rule is None):
+            raise PermissionDenied
+        form = self.get_form(request, rule, change=rule is not None)(request.POST, instance=rule)
+        shown = preview(request, form.candidate()) if form.is_valid() else None
+        return preview_page(self, request, rule, form, shown)
+
+    def _standing(self, object_id: str | None) -> dict[str, Any]:
+        """For a shadow rule: how often people decided as it would have."""
+        rule = None if object_id is None else self.model.objects.filter(pk=object_id, mode=Rule.Mode.SHADOW).first()
+        return {} if rule is None else {"shadow": rule, "agreement": agreement(rule)}
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        findings = self._findings(request)
+        return super().changelist_view(request, {**(extra_context or {}), "findings": findings})
+
+    def _findings(self, request: HttpRequest) -> list[Finding]:
+        mine = {str(pk) for pk in self.get_queryset(request).values_list("pk", flat=True)}
+        return [finding for finding in lint(current()[1], known_tools(request)) if finding.rule in mine]
+
+    @admin.action(description=_("Make shadow rules active"), permissions=["change"])
+    def promote(self, request: HttpRequest, queryset: "QuerySet[Any]") -> None:
+        """Put shadow rules in force, each with its own entry and policy version."""
+        for rule in queryset.filter(mode=Rule.Mode.SHADOW):
+            if not self.has_change_permission(request, rule):
+                messages.error(request, gettext("“%(name)s” belongs to the whole desk.") % {"name": rule.name})
+                continue
+            with transaction.atomic():
+                before = snapshot(rule)
+                rule.mode = Rule.Mode.ACTIVE
+                rule.save(update_fields=["mode", "updated_at"])
+                _put_in_force(request, rule, before, snapshot(rule), gettext("promoted: %(name)s") % {"name": rule.name})
+            messages.success(request, gettext("“%(name)s” is in force.") % {"name": rule.name})
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return type("RuleForm", (super().get_form(request, obj, change, **kwargs),), {"request": request})
 
@@ -163,7 +223,7 @@ class RuleAdmin(TeamScoped):
         super().save_related(request, form, formsets, change)
         rule = Rule.objects.get(pk=form.instance.pk)
         _put_in_force(request, rule, form.before, snapshot(rule), form.cleaned_data["why"])
-        _warn_of_no_match(request, rule)
+        _warn(request, rule)
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:
@@ -176,13 +236,6 @@ class RuleAdmin(TeamScoped):
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> None:
         for rule in queryset:
             self.delete_model(request, rule)
-
-
-def tools_of(request: HttpRequest) -> "list[Tool]":
-    """The tools of the teams that the user administers."""
-    teams = administered(request)
-    tools = Tool.objects.only("agent", "name", "schema")
-    return list(tools if teams is None else tools.filter(team__in=teams))
 
 
 def _put_in_force(
@@ -200,11 +253,8 @@ def _put_in_force(
     )  # fmt: skip
 
 
-def _warn_of_no_match(request: HttpRequest, rule: Rule) -> None:
-    """A misspelt tool in a rule that denies would let everything through unseen."""
-    tools = tools_of(request)
-    if rule.action.startswith("interrupt:") or not tools:
-        return
-    if not any(fnmatchcase(tool.agent, rule.agent) and fnmatchcase(tool.name, rule.action) for tool in tools):
-        text = gettext("No known tool is called “%(action)s” at an agent “%(agent)s”: this rule matches nothing yet.")
-        messages.warning(request, text % {"action": rule.action, "agent": rule.agent})
+def _warn(request: HttpRequest, rule: Rule) -> None:
+    """Say what looks wrong: a misspelt tool in a rule that denies would let everything through unseen."""
+    if rule.mode != Rule.Mode.OFF:
+        for finding in lint_rule(snapshot(rule), current()[1], known_tools(request)):
+            messages.warning(request, finding.text)

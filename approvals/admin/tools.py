@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from agentdesk.admin_site import TeamScoped
+from agentdesk.admin_site import TeamScoped, administered
 from agentdesk.audit.record import Actor, record
 from approvals.models import Tool
 
@@ -48,3 +48,10 @@ class ToolAdmin(TeamScoped):
                 object_label=str(obj), team_id=obj.team_id, before={name: before[name] for name in changed},
                 after={name: after[name] for name in changed},
             )  # fmt: skip
+
+
+def tools_of(request: HttpRequest) -> list[Tool]:
+    """The tools of the teams that the user administers."""
+    teams = administered(request)
+    tools = Tool.objects.only("agent", "name", "team", "effect", "schema")
+    return list(tools if teams is None else tools.filter(team__in=teams))
