@@ -27,7 +27,7 @@ def check(config: Any, context: Any) -> None:
         raise InvalidInput("Config and context are JSON objects.")
     if unknown := sorted(set(config) - set(PARTS)):
         raise InvalidInput(f"A config has {', '.join(PARTS)}; not {', '.join(unknown)}.")
-    configurable, tags, metadata = (config.get(part, empty) for part, empty in zip(PARTS, ({}, [], {}), strict=True))
+    configurable, tags, metadata = config.get("configurable", {}), config.get("tags", []), config.get("metadata", {})
     if not isinstance(configurable, dict) or not isinstance(metadata, dict):
         raise InvalidInput("configurable and metadata are JSON objects.")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):

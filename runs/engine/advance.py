@@ -12,12 +12,13 @@ import logging
 import time
 import traceback
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
+from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
 from agentdesk import faults
@@ -25,8 +26,9 @@ from agentdesk.digests import decode, encode
 from agentdesk.groups import group_of
 from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
+from approvals.errors import ApprovalError
 from runs import given, lifecycle
-from runs.engine import claims, pauses, registry
+from runs.engine import claims, evidence, pauses, registry
 from runs.engine.claims import Claim
 from runs.engine.drive import Drive, Outcome, is_over, plain, public
 from runs.engine.making import Graph, Occasion
@@ -35,11 +37,13 @@ from runs.engine.recorder import Event, Recorder
 from runs.errors import RunError
 from runs.models import Run, Step
 from runs.states import ENDED, RunStatus, StepKind, StepStatus
+from runs.tools import endings
 from runs.tools.context import AttemptLost, DeskUnavailable, RunContext
 
 log = logging.getLogger(__name__)
 
 PAUSE = "waiting for people"
+RETURNS = 20  # times in a row that a run is given back, after which nobody tries again
 RETRIES = 8  # of giving a run back while the database is away; then its lock is gone, and the sweep finds it
 
 
@@ -65,6 +69,11 @@ def _work(claim: Claim) -> bool:
     except (OperationalError, InterfaceError, DeskUnavailable) as error:
         log.warning("the database did not answer: %s", error)
         return _give_back(claim)
+    except Exception as error:  # a fault of the desk: a run that nobody lets go of would stay running for ever
+        log.exception("run %s could not be driven", claim.run.pk)
+        end = End(
+            RunStatus.FAILED, "", {"kind": "desk", "message": f"The desk failed: {error!r}"[:2000]}, traceback.format_exc()
+        )
     return _settle(claim, end, time.monotonic() - began)
 
 
@@ -74,7 +83,7 @@ class End:
 
     status: RunStatus
     because: str = ""
-    error: dict[str, str] | None = None
+    error: dict[str, Any] | None = None
     traceback: str = ""
     output: Any = None
     counters: dict[str, int] = field(default_factory=dict)
@@ -91,9 +100,7 @@ class _Attempt:
         if run.cancel_requested_at is not None:
             return End(RunStatus.CANCELLED)
         if int(run.counters.get("deaths", 0)) >= claims.POISON:
-            return End(
-                RunStatus.STOPPED, "poison", {"kind": "poison", "message": "Workers died under this run again and again."}
-            )
+            return End(RunStatus.STOPPED, "poison", evidence.of_deaths(run))
         try:
             loaded = registry.get(run.agent.slug)
         except RunError as error:
@@ -105,13 +112,15 @@ class _Attempt:
             except Exception as error:  # a factory of the agent's: what it raises ends its run with a reason
                 return End(RunStatus.FAILED, "", public(error), traceback.format_exc())
             drive, snapshot = self.process.run(self._open(graph, occasion))
+            if self.run.renew_at and self.run.renew_at == _checkpoint(snapshot):
+                snapshot = self.process.run(drive.renew())
             end = self._loop(drive, snapshot, self._first_input(snapshot))
             return replace(end, counters=drive.recorder.counters())
 
     def _first_input(self, snapshot: StateSnapshot) -> pauses.Ready | None:
         """What the graph is given to begin with: the run's input where there is no checkpoint yet, or the new input of a
         further turn. That is marked with the checkpoint it was given at: once there is another, the graph has it."""
-        run, checkpoint = self.run, str(snapshot.config["configurable"].get("checkpoint_id") or "")
+        run, checkpoint = self.run, _checkpoint(snapshot)
         if not checkpoint:
             return pauses.Ready(decode(run.input))
         if run.next_input is None:
@@ -131,7 +140,10 @@ class _Attempt:
                 return End(RunStatus.SUCCEEDED, output=self._output(snapshot))
             else:
                 faults.at("pause.look.before")
-                found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
+                try:
+                    found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
+                except ApprovalError as error:  # such as a payload that is too large to be shown
+                    return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
                 faults.at("pause.commit.after")
                 if isinstance(found, pauses.Waiting):
                     self._begin_pause(drive, found.approvals)
@@ -140,9 +152,16 @@ class _Attempt:
                     return End(RunStatus.STOPPED, found.why)
                 ready = found
             outcome = self._go(drive, ready)
-            if outcome.kind != "paused" or outcome.snapshot is None:
+            if outcome.kind == "paused" and outcome.snapshot is not None:
+                snapshot = outcome.snapshot
+                continue
+            if outcome.kind != "failed":
                 return self._end(outcome)
-            snapshot = outcome.snapshot
+            snapshot = self.process.run(drive.snapshot())
+            if outcome.is_refused and pauses.refuse(snapshot, ready.decisions, (outcome.error or {}).get("message", "")):
+                continue
+            poisoned = pauses.poisoned(self.claim, snapshot)
+            return self._end(replace(outcome, error={**(outcome.error or {}), **({"poisoned": poisoned} if poisoned else {})}))
 
     def _go(self, drive: Drive, ready: pauses.Ready) -> Outcome:
         for decision in ready.decisions:
@@ -201,7 +220,9 @@ class _Attempt:
         """What the graph is given beside its input."""
         group = group_of(self.run.agent.manifest, settings.AGENTS)
         store = self.process.store(group.label if group else "agents")
-        return Occasion(given.config_of(self.run), given.context_of(self.run), store, given.user_of(self.run))
+        return Occasion(
+            cast(RunnableConfig, given.config_of(self.run)), given.context_of(self.run), store, given.user_of(self.run)
+        )
 
     async def _open(self, graph: Graph, occasion: Occasion) -> tuple[Drive, StateSnapshot]:
         drive = self._drive(graph, occasion)
@@ -224,6 +245,11 @@ class _Attempt:
         return Drive(graph, self.process.pool, ctx, occasion, limits, recorder)
 
 
+def _checkpoint(snapshot: StateSnapshot) -> str:
+    """The id of the checkpoint that a thread stands at; empty where there is none yet."""
+    return str(snapshot.config["configurable"].get("checkpoint_id") or "")
+
+
 def _settle(claim: Claim, end: End, seconds: float) -> bool:
     fields: dict[str, Any] = {"active_seconds": F("active_seconds") + seconds}
     if end.error is not None:
@@ -234,23 +260,42 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
         fields |= {"next_input": None, "next_input_at": ""}
     if end.counters:
         # Who gets as far as a question makes progress: only deaths in a row are poison.
-        deaths = {"deaths": 0} if end.status == RunStatus.WAITING else {}
+        deaths = {"deaths": 0, "returned": 0} if end.status == RunStatus.WAITING else {}
         fields["counters"] = {**claim.run.counters, **end.counters, **deaths}
-    again = claims.release(claim, end.status, because=end.because, **fields)
-    if again is not None and end.status in ENDED:
+    if end.status not in ENDED:
+        return bool(claims.release(claim, end.status, because=end.because, **fields))
+    with transaction.atomic():
+        if claims.release(claim, end.status, because=end.because, **fields) is None:
+            return False
+        endings.leave(claim.run, end.status)
         lifecycle.close(claim.run, end.status)
-        faults.at("close.after")
-    return bool(again)
+    faults.at("close.after")
+    return False
 
 
-def _give_back(claim: Claim) -> bool:
-    """The database was away: put the run back in the queue. Should that never work, this process's lock is gone too, and any
-    other finds the run orphaned."""
+def _give_back(claim: Claim, error: Exception) -> bool:
+    """The database was away: put the run back in the queue, or stop it where that happens again and again. Should that never
+    work, this process's lock is gone too, and any other finds the run orphaned."""
+    returned = int(claim.run.counters.get("returned", 0)) + 1
+    claim.run.counters = {**claim.run.counters, "returned": returned}
+    if returned >= RETURNS:
+        return _stop(claim, error)
     for attempt in range(RETRIES):
         try:
-            claims.release(claim, RunStatus.QUEUED)
-            return True
+            claims.release(claim, RunStatus.QUEUED, counters=claim.run.counters)
         except (OperationalError, InterfaceError):
             time.sleep(min(2**attempt * 0.1, 5))
+        else:
+            time.sleep(min(2**returned * 0.05, 5))  # what fails at once is not tried again at once
+            return True
     log.error("run %s could not be given back", claim.run.pk)
     return False
+
+
+def _stop(claim: Claim, error: Exception) -> bool:
+    end = End(RunStatus.STOPPED, "unavailable", evidence.of_outages(claim.run, error), counters={**claim.run.counters})
+    try:
+        return _settle(claim, end, 0)
+    except (OperationalError, InterfaceError):
+        log.exception("run %s could not be stopped", claim.run.pk)
+        return False

@@ -14,7 +14,6 @@ from langgraph.store.base import (
     Op,
     PutOp,
     Result,
-    SearchItem,
     SearchOp,
 )
 from langgraph.store.postgres import AsyncPostgresStore, PostgresStore
@@ -61,18 +60,16 @@ class DeskStore(AsyncPostgresStore):
         return op._replace(match_conditions=(*mine, *others), max_depth=depth)
 
     def _out(self, result: Result) -> Result:
-        match result:
-            case Item():
-                return self._mine(result)
-            case [tuple(), *_]:
-                return [names[1:] for names in result if isinstance(names, tuple)]
-            case list():
-                return [self._mine(item) for item in result if isinstance(item, SearchItem)]
-        return result
+        if isinstance(result, list):
+            found: list[Any] = [self._mine(each) for each in result]
+            return found
+        return result if result is None else self._mine(result)
 
-    def _mine[I: Item](self, item: I) -> I:
-        item.namespace = item.namespace[1:]
-        return item
+    def _mine[R: (Item, tuple[str, ...])](self, result: R) -> R:
+        if isinstance(result, tuple):
+            return result[1:]
+        result.namespace = result.namespace[1:]
+        return result
 
 
 def create_tables(params: Mapping[str, Any]) -> None:
