@@ -16,20 +16,23 @@ from runs.states import ENDED, RunStatus
 
 PATIENCE = timedelta(seconds=3)  # what is younger than this is probably on its way
 AGAIN = timedelta(seconds=5)  # after which a hint that brought nothing is given again
+AGAIN_ORPHANED = timedelta(seconds=2)  # the same for a run whose process died: it was at work, and people may wait for it
 BATCH = 200
 
 
 def sweep() -> int:
-    """Hint at every run that somebody should look at, each at most every :data:`AGAIN`. Returns how many."""
+    """Hint at every run that somebody should look at, each at most every :data:`AGAIN` or
+    :data:`AGAIN_ORPHANED`. Returns how many."""
     faults.at("sweep.before")
-    now = timezone.now()
+    now, orphaned = timezone.now(), _orphaned()
     wanted = (
         Q(status=RunStatus.QUEUED, changed_at__lt=now - PATIENCE)
         | Q(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
         | Q(status=RunStatus.WAITING, pk__in=_decided())
-        | Q(pk__in=_orphaned())
+        | Q(pk__in=orphaned)
     )
-    hinted = Q(dispatched_at__gt=now - AGAIN)
+    died = Q(pk__in=orphaned)
+    hinted = (~died & Q(dispatched_at__gt=now - AGAIN)) | (died & Q(dispatched_at__gt=now - AGAIN_ORPHANED))
     found = list(Run.objects.filter(wanted).exclude(hinted).order_by("changed_at").values_list("pk", flat=True)[:BATCH])
     Run.objects.filter(pk__in=found).update(dispatched_at=now)
     faults.at("sweep.after")
@@ -45,9 +48,15 @@ def _orphaned() -> list[UUID]:
 
 
 def _decided() -> list[UUID]:
-    """Runs whose people have decided, and that were not told yet. What comes after a run's end reaches nobody: it is marked,
-    so that it keeps nothing else waiting."""
+    """Runs whose people have decided, and that were not told yet. What comes after a run's end reaches no graph: it is written
+    down and marked, so that it keeps nothing else waiting."""
     rows = dict(undelivered(PATIENCE).filter(approval__source=SOURCE).values_list("pk", "approval__source_ref")[:BATCH])
     ended = {str(pk) for pk in Run.objects.filter(pk__in=set(rows.values()), status__in=ENDED).values_list("pk", flat=True)}
-    mark_delivered([decision for decision, run in rows.items() if run in ended])
+    if ended:
+        from runs.tools.endings import settle  # it loads LangChain, which few sweeps need
+
+        for run_id in ended:
+            settle(UUID(run_id))
+        late = [decision for decision, run in rows.items() if run in ended]
+        mark_delivered(late, unused="The run had ended.")
     return [UUID(run) for run in rows.values() if run not in ended]

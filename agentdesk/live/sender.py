@@ -51,6 +51,7 @@ class Lane[Item]:
 
     def __init__(self, name: str, send: Callable[[Sequence[Item]], None], *, limit: int = LIMIT, batch: int = 200) -> None:
         self.counts = Counts()
+        self.is_failing = False  # the last thing that was to leave did not
         self._name = name
         self._send = send
         self._limit = limit
@@ -89,8 +90,10 @@ class Lane[Item]:
                 if batch:
                     self._send(batch)
                     self.counts.sent += len(batch)
+                    self.is_failing = False
             except Exception as error:  # whatever a broker's client raises must not end the lane
                 self.counts.failed += len(batch)
+                self.is_failing = True
                 self._warn(f"{type(error).__name__}: {error}")
             finally:
                 with self._changed:
@@ -107,6 +110,7 @@ class Lane[Item]:
         if len(fresh) < len(taken):
             with self._changed:
                 self.counts.dropped += len(taken) - len(fresh)
+            self.is_failing = True
             self._warn("the broker is too slow")
         return fresh
 
@@ -127,6 +131,11 @@ class Sender:
     def __init__(self) -> None:
         self.hints: Lane[Hint] = Lane("hints", send_hints, batch=1)
         self.events: Lane[dict[str, Any]] = Lane("live events", EventSender())
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether a broker was away when this process last needed it."""
+        return self.hints.is_failing or self.events.is_failing
 
     def flush(self, timeout: float) -> bool:
         """Wait until both lanes are empty, ``timeout`` seconds at most; False when they are not."""

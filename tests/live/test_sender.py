@@ -77,6 +77,30 @@ def test_it_goes_on_after_a_failure():
     assert sent == ["good"]
 
 
+def test_it_knows_that_it_fails_until_something_leaves_again():
+    broken = threading.Event()
+
+    def send(batch):
+        if broken.is_set():
+            raise redis.ConnectionError("gone")
+
+    lane = Lane("tests", send)
+    known = []
+    for is_broken in (False, True, False):
+        broken.set() if is_broken else broken.clear()
+        lane.offer("item")
+        assert lane.flush(5)
+        known.append(lane.is_failing)
+    assert known == [False, True, False]
+
+
+def test_a_page_says_that_delivery_is_delayed(db, client, monkeypatch):
+    told = "Delivery is delayed"
+    assert told not in client.get("/accounts/login/").content.decode()
+    monkeypatch.setattr(sender().hints, "is_failing", True)
+    assert told in client.get("/accounts/login/").content.decode()
+
+
 def test_it_drops_what_waited_too_long(monkeypatch):
     monkeypatch.setattr(sender_module, "MAX_AGE", 0.05)
     gate, sent = threading.Event(), []

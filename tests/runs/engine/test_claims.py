@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -53,6 +54,19 @@ def test_it_lets_a_run_alone_whose_process_is_alive(engine: Engine, hinted: set[
     assert hinted == set()
     assert claims.claim(run.pk, NOBODY) is None
     presence.close()
+    until = time.monotonic() + 10  # the server ends a connection in its own time
+    while not hinted and time.monotonic() < until:
+        sweeping.sweep()
+    assert hinted == {run.pk}
+
+
+def test_it_hints_at_an_orphan_sooner_than_at_others(engine: Engine, hinted: set[UUID]) -> None:
+    run = running(engine, NOBODY)
+    Run.objects.filter(pk=run.pk).update(dispatched_at=timezone.now() - timedelta(seconds=3))
+    other = engine.script("teller", [PAY])
+    long_ago = timezone.now() - timedelta(minutes=1)
+    just_now = timezone.now() - timedelta(seconds=3)
+    Run.objects.filter(pk=other.pk).update(status=RunStatus.QUEUED, changed_at=long_ago, dispatched_at=just_now)
     sweeping.sweep()
     assert hinted == {run.pk}
 
