@@ -77,12 +77,26 @@ def test_an_admin_lets_small_refunds_pass_and_takes_it_back(admin_page: Page):
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("takes a number or a date")).to_be_visible()
     page.get_by_label("Value of condition 1").fill("50")
+    page.get_by_role("button", name="Preview").click()
+    looked_at = page.get_by_role("region", name="What this rule would have done")
+    expect(looked_at).to_contain_text("No call would have been treated otherwise.")
+    assert_readable_by_all(page)
+    assert not Rule.objects.exists()
     page.get_by_role("button", name="Save", exact=True).click()
 
     expect(page.get_by_text("was added successfully")).to_be_visible()
     assert Rule.objects.get(name=NAME).conditions == [{"path": "amount", "op": "<=", "value": 50}]
     assert names_in_force() == {NAME}
 
+    page.get_by_role("link", name="Try the rules on a call").click()
+    page.get_by_label("Tool:").select_option("support · issue_refund")
+    page.get_by_label("Arguments:").fill('{"order_id": "A-1", "amount": "50.01"}')
+    page.get_by_role("button", name="Try").click()
+    expect(page.get_by_role("heading", name="People would be asked.")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text=NAME)).to_contain_text("amount <= 50: no")
+    assert_readable_by_all(page)
+
+    page.get_by_role("link", name="Rules", exact=True).first.click()
     page.get_by_role("link", name=NAME).first.click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Yes, I’m sure").click()
