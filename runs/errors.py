@@ -63,6 +63,13 @@ class UnknownCheckpoint(RunError):
     status = 404
 
 
+class NotPoisoned(RunError):
+    """No stored answer keeps this run from going on."""
+
+    code = "not_poisoned"
+    status = 409
+
+
 class NotLive(RunError):
     """The run has ended."""
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphDrained, GraphRecursionError
+from langgraph.errors import GraphDrained, GraphRecursionError, is_invalid_resume
 from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
@@ -32,9 +32,10 @@ class Outcome:
     kind: Literal["paused", "ended", "failed", "limit", "cancelled", "lost", "unavailable"]
     snapshot: StateSnapshot | None = None
     output: Any = None
-    error: dict[str, str] | None = None
+    error: dict[str, Any] | None = None
     traceback: str = ""
     limit: str = ""
+    is_refused: bool = False  # the answer did not fit the graph's own schema, and was not stored
 
 
 class Drive:
@@ -63,6 +64,11 @@ class Drive:
         """Where the graph stands. Raises AttemptLost, DeskUnavailable."""
         return await self.graph.aget_state(self.config)
 
+    async def renew(self) -> StateSnapshot:
+        """Put a copy of the newest checkpoint on top, without what its tasks have stored: their answers, and their errors."""
+        await self.graph.aupdate_state(self.config, None, as_node="__copy__")
+        return await self.snapshot()
+
     async def go(self, graph_input: Any) -> Outcome:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
         token = current.set(self.ctx)
@@ -84,7 +90,8 @@ class Drive:
         except TimeoutError:
             return Outcome("limit", limit="wall_seconds")
         except Exception as error:  # whatever an agent's code raises ends its run with a reason
-            return Outcome("failed", error=public(error), traceback=traceback.format_exc())
+            told = traceback.format_exc()
+            return Outcome("failed", error=public(error), traceback=told, is_refused=is_invalid_resume(error))
         finally:
             current.reset(token)
         if self.recorder.lost is not None:

@@ -29,7 +29,7 @@ from runs.interrupts.adapters import named, read
 from runs.interrupts.base import REFUSING, Adapter, Payload, Question, plain
 from runs.interrupts.schemas import Pinned
 from runs.lifecycle import SOURCE
-from runs.models import ToolCall
+from runs.models import PartialAnswers, PinnedAnswer, ToolCall
 from runs.states import CallStatus
 
 
@@ -61,7 +61,7 @@ type Next = Waiting | Ready | Unanswerable
 @transaction.atomic
 def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[str] = ()) -> Next:
     """What the run needs to go on from ``snapshot``. Makes the approvals that are missing; never one twice."""
-    asked = [_Asked(claim, snapshot, payload) for payload in _payloads(snapshot)]
+    asked = [_Asked(claim, snapshot, payload) for payload in _payloads(claim, snapshot)]
     held = [_at_breakpoint(claim, snapshot, node) for node in snapshot.next if node in breakpoints]
     own = [approval for each in asked for approval in each.approvals] + held
     _close_unasked(claim, own)
@@ -83,7 +83,7 @@ def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[str] = ())
                     return Unanswerable("expired")
                 open_ += each.ask_again(unfit)
         open_ += each.missing(standing)
-    if open_:
+    if open_ and not (_goes_on_at_once(claim) and (answers or taken) and not held):
         return Waiting(open_)
     return Ready(Command(resume=answers) if answers else None, taken)
 
@@ -114,7 +114,9 @@ class _Asked:
         ]
 
     def _read(self, payload: Payload) -> tuple[Payload, Adapter, list[Question]]:
-        asked = Approval.objects.filter(request_key__startswith=f"{self.key}:").exclude(status=Status.SUPERSEDED)
+        asked = Approval.objects.filter(request_key__startswith=f"{self.key}:").exclude(
+            status__in=(Status.SUPERSEDED, Status.WITHDRAWN)
+        )
         known = asked.only("adapter", "answer_schema").first()
         if known is not None:
             as_asked = replace(payload, pinned=known.answer_schema) if known.adapter == Pinned.name else payload
@@ -172,11 +174,50 @@ def _close_unasked(claim: Claim, asked: Sequence[Approval]) -> None:
         mark_delivered(ids)
 
 
-def _payloads(snapshot: StateSnapshot) -> list[Payload]:
+def _goes_on_at_once(claim: Claim) -> bool:
+    """Whether the run takes each decision as it comes, or all of one pause together."""
+    return claim.run.agent.partial_answers == PartialAnswers.ONCE
+
+
+def refuse(snapshot: StateSnapshot, decisions: Sequence[Decision], why: str) -> bool:
+    """The graph itself refused an answer by its ``response_schema`` and stored none of it: open again what still waits. False
+    when there is nothing to ask again."""
+    waiting = {interrupt.id for interrupt in snapshot.interrupts}
+    again = [d.approval for d in decisions if d.approval.kind == Kind.INTERRUPT and _interrupt_of(d.approval) in waiting]
+    for approval in again:
+        requests.reopen(approval.pk, f"The agent refused the answer. {why}", Actor.desk())
+    return bool(again)
+
+
+def poisoned(claim: Claim, snapshot: StateSnapshot) -> dict[str, Any] | None:
+    """What there is to know when the graph raised in a node that people had answered: LangGraph keeps the answer, so every
+    further try raises again. None where the fault cannot be the answer's.
+
+    ``checkpoint``: where the answers are stored; ``nodes``: those that raised; ``approvals``: whose decisions are stored there.
+    """
+    nodes = sorted({task.name for task in snapshot.tasks if task.error is not None})
+    checkpoint = str(snapshot.config["configurable"].get("checkpoint_id") or "")
+    key = f"interrupt:{claim.run.pk}:{checkpoint}:"
+    answered = list(Approval.objects.filter(request_key__startswith=key, status=Status.DECIDED).order_by("pk"))
+    places = {f"interrupt:{node}" for node in nodes}
+    elsewhere = all(each.action.startswith("interrupt:") and each.action not in places for each in answered)
+    if not nodes or not answered or elsewhere:
+        return None
+    return {"checkpoint": checkpoint, "nodes": nodes, "approvals": [str(approval.pk) for approval in answered]}
+
+
+def _interrupt_of(approval: Approval) -> str:
+    """The id of the interrupt that asked: ``interrupt:<run>:<checkpoint>:<interrupt>:<number>``."""
+    return approval.request_key.split(":")[3]
+
+
+def _payloads(claim: Claim, snapshot: StateSnapshot) -> list[Payload]:
     """The agent's own interrupts that still wait; those of the gate are in the ledger."""
     nodes = {interrupt.id: task.name for task in snapshot.tasks for interrupt in task.interrupts}
     own = (i for i in snapshot.interrupts if not (isinstance(i.value, dict) and "desk_call" in i.value))
-    return [Payload(i.id, plain(i.value), nodes.get(i.id, ""), _schema(i)) for i in own]
+    asked = [Payload(i.id, plain(i.value), nodes.get(i.id, ""), _schema(i)) for i in own]
+    pins = dict(PinnedAnswer.objects.filter(agent=claim.run.agent_id).values_list("node", "schema")) if asked else {}
+    return [replace(payload, pinned=pins.get(payload.node, pins.get(""))) for payload in asked]
 
 
 def _schema(interrupt: Interrupt) -> dict[str, Any] | None:
@@ -206,7 +247,7 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
     run = claim.run
     known = list(Approval.objects.filter(Q(request_key=key) | Q(request_key__startswith=f"{key}:")))
     for approval in known:
-        if approval.status == Status.SUPERSEDED:
+        if approval.status in (Status.SUPERSEDED, Status.WITHDRAWN):  # withdrawn when the run ended, which goes on again
             continue
         if digest([approval.action, decode(approval.asked_args)]) == digest([question.action, question.args]):
             return approval
