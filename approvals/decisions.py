@@ -111,8 +111,8 @@ def decide(
     return outcome
 
 
-def mark_delivered(decision_ids: Collection[UUID]) -> int:
-    """These were handed over to their asker. Returns how many had not been before."""
+def mark_delivered(decision_ids: Collection[UUID], *, unused: str = "") -> int:
+    """These were handed over to their asker, or never will be, for the reason ``unused``. Returns how many that was news of."""
     faults.at("delivered.before")
     with transaction.atomic():
         waiting = Decision.objects.filter(pk__in=decision_ids, delivered_at__isnull=True)
@@ -120,8 +120,9 @@ def mark_delivered(decision_ids: Collection[UUID]) -> int:
         waiting.filter(pk__in=[decision.pk for decision in found]).update(delivered_at=timezone.now())
         for decision in found:
             moves.enter(
-                decision.approval, "decision.delivered", actor=Actor.desk(),
-                after={"decision": decision.pk, "verdict": decision.verdict, "digest": decision.digest},
+                decision.approval, "decision.unused" if unused else "decision.delivered", actor=Actor.desk(),
+                after={"decision": decision.pk, "verdict": decision.verdict, "digest": decision.digest,
+                       **({"because": unused} if unused else {})},
             )  # fmt: skip
             # Apart from this transaction: deciding locks the approval first and the decision then, the other way round.
             transaction.on_commit(partial(touch, decision.approval_id), robust=True)

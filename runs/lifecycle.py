@@ -5,6 +5,7 @@ They write what is wanted; a worker does it (``runs.engine.advance``).
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +19,9 @@ from agentdesk.audit.record import Actor, record
 from agentdesk.digests import encode
 from agentdesk.live.push import hint, push
 from approvals import decisions, requests
+from approvals.errors import Consumed
 from approvals.models import Approval, Decision
-from approvals.states import OPEN, Status
+from approvals.states import OPEN, Kind, Status
 from runs import calls, given, threads
 from runs.access import may_operate, may_start
 from runs.errors import (
@@ -30,11 +32,12 @@ from runs.errors import (
     NotAllowed,
     NotEnded,
     NotLive,
+    NotPoisoned,
     UnknownAgent,
     UnknownCheckpoint,
 )
-from runs.models import Agent, Run
-from runs.states import ENDED, LIVE, RunStatus
+from runs.models import Agent, Run, Step
+from runs.states import ENDED, LIVE, CallStatus, RunStatus, StepKind, StepStatus
 
 ADVANCE = "runs.tasks.advance"
 SOURCE = "runs"
@@ -83,9 +86,12 @@ def start(
 
 @transaction.atomic
 def cancel(run_id: UUID, *, actor: Actor) -> Run:
-    """Wish that the run ends. One that waits ends now; one at work ends its step first. Raises NotAllowed, NotLive."""
+    """End a run: at once where it is queued or waits; one at work ends its step first. The same person's second wish changes
+    nothing. Raises NotAllowed, NotLive."""
     run = _operable(run_id, actor)
     if run.status in ENDED:
+        if run.status == RunStatus.CANCELLED and run.cancel_requested_by == actor.label:
+            return run
         raise NotLive
     now = timezone.now()
     wished = Run.objects.filter(pk=run_id, status__in=LIVE, cancel_requested_at__isnull=True).update(
@@ -97,10 +103,24 @@ def cancel(run_id: UUID, *, actor: Actor) -> Run:
     )
     if wished:
         _record(run, "run.cancel_requested", actor)
-        push("run", run.pk, run.revision + 1)
+        _end_idle(run, actor)
+        push("run", run.pk, run.revision + 2)
     hint(ADVANCE, str(run.pk))
     run.refresh_from_db()
     return run
+
+
+def _end_idle(run: Run, actor: Actor) -> None:
+    """End a run that nobody works on. A tool that was at work when its worker gave the run back is for a worker to judge."""
+    now = timezone.now()
+    idle = Run.objects.filter(pk=run.pk, status__in=(RunStatus.QUEUED, RunStatus.WAITING))
+    idle = idle.exclude(calls__status=CallStatus.EXECUTING)
+    moved = Run.objects.filter(pk__in=idle.values("pk"), status__in=(RunStatus.QUEUED, RunStatus.WAITING)).update(
+        status=RunStatus.CANCELLED, claimed_by=None, finished_at=now, changed_at=now, revision=F("revision") + 1
+    )
+    if moved:
+        _record(run, "run.cancelled", actor, before={"status": run.status}, after={"status": RunStatus.CANCELLED})
+        close(run, RunStatus.CANCELLED)
 
 
 @transaction.atomic
@@ -112,12 +132,39 @@ def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, int] | None = No
     now = timezone.now()
     moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.FAILED, RunStatus.STOPPED)).update(
         status=RunStatus.QUEUED, stop_reason="", error=None, traceback="", finished_at=None, changed_at=now,
-        wanted=F("wanted") + 1, revision=F("revision") + 1, counters={**run.counters, "deaths": 0}, limits=granted,
+        cancel_requested_at=None, cancel_requested_by="", wanted=F("wanted") + 1, revision=F("revision") + 1,
+        counters={**run.counters, "deaths": 0, "returned": 0}, limits=granted,
     )  # fmt: skip
     if not moved:
         raise NotEnded("Only a run that failed or was stopped can be continued.")
     _record(run, "run.continued", actor, before={"status": run.status, "reason": run.stop_reason},
             after={"status": RunStatus.QUEUED, **({"more": dict(more)} if more else {})})  # fmt: skip
+    hint(ADVANCE, str(run.pk))
+    run.refresh_from_db()
+    push("run", run.pk, run.revision)
+    return run
+
+
+@transaction.atomic
+def reask(run_id: UUID, *, actor: Actor) -> Run:
+    """Let a run whose graph raises on an answer that its thread has stored ask anew, on a fresh copy of its checkpoint. The
+    decisions so far are void. Raises NotAllowed, NotPoisoned."""
+    run = _operable(run_id, actor)
+    told = (run.error or {}).get("poisoned")
+    if not told:
+        raise NotPoisoned
+    moved = Run.objects.filter(pk=run_id, status=RunStatus.FAILED, revision=run.revision).update(
+        status=RunStatus.QUEUED, renew_at=told["checkpoint"], error=None, traceback="", finished_at=None,
+        changed_at=timezone.now(), wanted=F("wanted") + 1, revision=F("revision") + 1,
+    )  # fmt: skip
+    if not moved:
+        raise NotPoisoned
+    because = f"{(run.error or {}).get('kind')} in {', '.join(told['nodes'])}: the agent cannot use the answer. It asks anew."
+    for approval_id in told["approvals"]:
+        with suppress(Consumed):  # the tool ran under it: that stays so
+            requests.supersede(approval_id, actor, because)
+    _record(run, "run.continued", actor, before={"status": run.status},
+            after={"status": RunStatus.QUEUED, "asked_again": told["approvals"], "checkpoint": told["checkpoint"]})  # fmt: skip
     hint(ADVANCE, str(run.pk))
     run.refresh_from_db()
     push("run", run.pk, run.revision)
@@ -169,7 +216,10 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
     new turn. Raises NotAllowed, InvalidInput, InputTooLarge, NotLive when the run is at work or ended otherwise."""
     run = _operable(run_id, actor)
     _check_input(run_input)
-    fields = {"next_input": encode(run_input), "next_input_at": "", "finished_at": None, "changed_at": timezone.now()}
+    fields = {
+        "next_input": encode(run_input), "next_input_at": "", "finished_at": None, "changed_at": timezone.now(),
+        "cancel_requested_at": None, "cancel_requested_by": "",
+    }  # fmt: skip
     moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.WAITING, RunStatus.SUCCEEDED)).update(
         status=RunStatus.QUEUED, wanted=F("wanted") + 1, revision=F("revision") + 1, **fields
     )
@@ -198,12 +248,35 @@ def _unanswered(run_id: UUID) -> QuerySet[Approval]:
 
 @transaction.atomic
 def close(run: Run, status: RunStatus) -> None:
-    """Tidy up behind an ended run: open questions are withdrawn, and no decision is left to hand over."""
-    actor = Actor.desk()
-    for approval in Approval.objects.filter(source=SOURCE, source_ref=str(run.pk), status__in=OPEN):
-        requests.withdraw(approval.pk, actor, f"The run ended: {status}.")
-    left = Decision.objects.filter(approval__source=SOURCE, approval__source_ref=str(run.pk), delivered_at__isnull=True)
-    decisions.mark_delivered([decision.pk for decision in left.filter(voided_at__isnull=True)])
+    """Tidy up behind an ended run, in the transaction that ends it.
+
+    Open questions are withdrawn, save those about calls in doubt: what happened, happened. A run that was cancelled never goes
+    on: what people decided and it was not told is void, and its calls are withdrawn. After any other end a decision stands, for
+    the run may be continued.
+    """
+    actor, because = Actor.desk(), f"The run ended: {status}."
+    mine = Approval.objects.filter(source=SOURCE, source_ref=str(run.pk)).exclude(kind=Kind.IN_DOUBT)
+    for approval in mine.filter(status__in=OPEN):
+        requests.withdraw(approval.pk, actor, because)
+    left = Decision.objects.filter(approval__in=mine, delivered_at__isnull=True, voided_at__isnull=True)
+    told = Step.objects.filter(run=run, kind=StepKind.DECISION, key__in=left.values("pk")).values("key")
+    decisions.mark_delivered([one.pk for one in left.filter(Q(consumed_at__isnull=False) | Q(pk__in=told))])
+    if status == RunStatus.CANCELLED:
+        for decision in left.all():
+            requests.supersede(decision.approval_id, actor, because)
+        calls.withdraw_open(run)
+    decisions.mark_delivered([one.pk for one in left.all()], unused=because)
+    _close_steps(run)
+
+
+def _close_steps(run: Run) -> None:
+    """No step of an ended run is at work: a wait is over, anything else was lost with its worker."""
+    open_ = Step.objects.filter(run=run, status=StepStatus.OPEN)
+    left = list(open_.values_list("pk", flat=True))
+    open_.filter(kind=StepKind.PAUSE).update(status=StepStatus.DONE, ended_at=timezone.now())
+    open_.update(status=StepStatus.LOST, ended_at=timezone.now())
+    for pk, revision in Step.objects.filter(pk__in=left).values_list("pk", "revision"):
+        push("step", pk, revision, run=run.pk)
 
 
 def limits_of(run: Run) -> dict[str, int]:

@@ -24,7 +24,7 @@ ACTIONS = frozenset(
         "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
         "approval.expired", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
-        "decision.delivered", "decision.voided",
+        "decision.delivered", "decision.unused", "decision.voided",
         "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered", "tool.changed", "agent.registered",
         "agent.changed", "user.changed", "team.changed", "membership.changed", "token.created", "token.revoked",
         "login.succeeded", "login.failed", "logout",

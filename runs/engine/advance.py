@@ -68,13 +68,17 @@ def _work(claim: Claim) -> bool:
         return False
     except (OperationalError, InterfaceError, DeskUnavailable) as error:
         log.warning("the database did not answer: %s", error)
-        return _give_back(claim)
+        return _give_back(claim, error)
     except Exception as error:  # a fault of the desk: a run that nobody lets go of would stay running for ever
         log.exception("run %s could not be driven", claim.run.pk)
         end = End(
             RunStatus.FAILED, "", {"kind": "desk", "message": f"The desk failed: {error!r}"[:2000]}, traceback.format_exc()
         )
-    return _settle(claim, end, time.monotonic() - began)
+    try:
+        return _settle(claim, end, time.monotonic() - began)
+    except (OperationalError, InterfaceError) as error:  # else the run would stay with this process, which does nothing for it
+        log.warning("the database did not answer at the end: %s", error)
+        return _give_back(claim, error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,9 @@ def _stopped_because(run: Run) -> str:
         case "expired":
             return _("Nobody decided in time.")
         case "poison":
-            return _("Its thread cannot be continued.")
+            return _("Workers died under it again and again.")
+        case "unavailable":
+            return _("The database refused its work again and again.")
         case "incompatible":
             return _("The agent's code has changed so that it cannot continue.")
         case "blocked":

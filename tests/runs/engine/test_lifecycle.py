@@ -79,9 +79,8 @@ def test_it_continues_only_what_failed_or_was_stopped(engine: Engine) -> None:
 def test_it_cancels_once(engine: Engine) -> None:
     run = engine.script("teller", [PAY])
     for _ in range(2):
-        lifecycle.cancel(run.pk, actor=Actor.of(engine.operator))
+        assert lifecycle.cancel(run.pk, actor=Actor.of(engine.operator)).status == RunStatus.CANCELLED
     assert AuditEntry.objects.filter(action="run.cancel_requested").count() == 1
-    run = engine.advance(run)
-    assert run.status == RunStatus.CANCELLED
+    assert engine.advance(run).status == RunStatus.CANCELLED
     with pytest.raises(NotLive):
-        lifecycle.cancel(run.pk, actor=Actor.of(engine.operator))
+        lifecycle.cancel(run.pk, actor=Actor("somebody else", "cli"))
