@@ -8,14 +8,15 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from jsonschema import Draft202012Validator, SchemaError
 
-from agentdesk.admin_site import ReadOnly, TeamScoped
+from agentdesk.admin_site import ReadOnly, TeamScoped, administered
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import User
 from approvals.models import Tool
 from runs import access, given
 from runs.errors import RunError
-from runs.models import Agent, Run, Step, ToolCall
+from runs.models import Agent, PinnedAnswer, Run, Step, ToolCall
 
 LIMITS = {
     "supersteps": _("Most steps of the graph"),
@@ -23,7 +24,9 @@ LIMITS = {
     "tool_calls": _("Most tool calls"),
     "wall_seconds": _("Most seconds of work"),
 }
-EDITABLE = ["name", "description", "team", "enabled", "limits", "rules_answer_interrupts", "config", "context"]
+EDITABLE = [
+    "name", "description", "team", "enabled", "limits", "rules_answer_interrupts", "partial_answers", "config", "context",
+]  # fmt: skip
 
 
 class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -36,7 +39,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 
     class Meta:
         model = Agent
-        fields = ["name", "description", "team", "enabled", "rules_answer_interrupts", "config", "context"]
+        fields = ["name", "description", "team", "enabled", "rules_answer_interrupts", "partial_answers", "config", "context"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,7 +70,7 @@ class AgentAdmin(TeamScoped):
     search_fields = ["name", "slug"]
     readonly_fields = ["slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "description", "team", "enabled", "rules_answer_interrupts"]}),
+        (None, {"fields": ["name", "slug", "description", "team", "enabled", "rules_answer_interrupts", "partial_answers"]}),
         (_("Limits of a run; empty: the desk's default"), {"fields": list(LIMITS)}),
         (_("Given to its graph at each run"), {"fields": ["config", "context"]}),
         (_("From its code"), {"fields": ["manifest", "graph", "code_version", "loaded_at", "load_error"]}),
@@ -97,6 +100,60 @@ class AgentAdmin(TeamScoped):
                 object_label=str(obj), team_id=obj.team_id, before={name: before[name] for name in changed},
                 after={name: after[name] for name in changed},
             )  # fmt: skip
+
+
+class PinnedAnswerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    class Meta:
+        model = PinnedAnswer
+        fields = ["agent", "node", "schema", "note"]
+
+    def clean_schema(self) -> Any:
+        schema = self.cleaned_data["schema"]
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            raise forms.ValidationError(_("This is no JSON Schema: %(what)s"), params={"what": error.message}) from error
+        if not isinstance(schema, dict):
+            raise forms.ValidationError(_("Write the schema as a JSON object."))
+        return schema
+
+
+@admin.register(PinnedAnswer)
+class PinnedAnswerAdmin(TeamScoped):
+    """The form of answers to an agent's own questions, where their payload does not tell."""
+
+    form = PinnedAnswerForm
+    team_path = "agent__team"
+    list_display = ["agent", "node", "note"]
+    list_select_related = ["agent"]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        teams = administered(request)
+        if db_field.name == "agent" and teams is not None:
+            kwargs["queryset"] = Agent.objects.filter(team__in=teams)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: PinnedAnswer, form: Any, change: bool) -> None:
+        before = PinnedAnswer.objects.values("node", "schema", "note").filter(pk=obj.pk).first()
+        super().save_model(request, obj, form, change)
+        self._tell(request, obj, before, {"node": obj.node, "schema": obj.schema, "note": obj.note})
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: PinnedAnswer) -> None:
+        self._tell(request, obj, {"node": obj.node, "schema": obj.schema, "note": obj.note}, None)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def _tell(self, request: HttpRequest, obj: PinnedAnswer, before: Any, after: Any) -> None:
+        record(
+            "agent.changed", actor=Actor.from_request(request, "admin"), object_type="agent", object_id=obj.agent_id,
+            object_label=str(obj.agent), team_id=obj.agent.team_id, before={"pinned_answer": before},
+            after={"pinned_answer": after},
+        )  # fmt: skip
 
 
 @admin.register(Run)

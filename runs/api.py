@@ -225,6 +225,15 @@ def continue_run(request: HttpRequest, run_id: UUID, payload: ContinueIn) -> Run
     return detail(_run(request, run_id), caller(request))
 
 
+@router.post("/{run_id}/reask", response={200: RunDetail, REFUSALS: Failure}, summary="Ask anew what poisoned a run")
+def reask_run(request: HttpRequest, run_id: UUID) -> RunDetail:
+    """After its graph raised on an answer that its thread keeps (`error.poisoned`): the decision is void, and asked again.
+    409: no stored answer keeps the run from going on."""
+    run = _run(request, run_id)
+    lifecycle.reask(run.id, actor=Actor.from_request(request, "api"))
+    return detail(_run(request, run_id), caller(request))
+
+
 @router.post("/{run_id}/input", response={200: RunDetail, REFUSALS: Failure}, summary="Give a run new input")
 def give_input(request: HttpRequest, run_id: UUID, payload: InputIn) -> RunDetail:
     """A new turn on the same thread; what the run was asking is superseded. 409: it is at work, or ended otherwise than by

@@ -117,6 +117,19 @@ def go_on(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return redirect("runs:detail", run.pk)
 
 
+@require_POST
+@login_required
+def reask(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Ask anew what the run's thread has stored an answer to that its graph raises on."""
+    run = visible(request, run_id)
+    try:
+        lifecycle.reask(run.pk, actor=Actor.from_request(request))
+    except RunError as refused:
+        return _refusal(request, run, refused)
+    messages.success(request, _("The answer is void. The run asks anew."))
+    return redirect("runs:detail", run.pk)
+
+
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
     """The form, and its post."""
@@ -181,7 +194,10 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         "is_live": run.status in LIVE,
         "spent": spent(run),
         "approvals": [(one, sentence(one), state_of_approval(one, min(len(votes_of(one)), one.need))) for one in asked],
-        "may_continue": run.status in (RunStatus.FAILED, RunStatus.STOPPED) and access.may_operate(user, run),
+        "may_continue": run.pruned_at is None
+        and run.status in (RunStatus.FAILED, RunStatus.STOPPED)
+        and access.may_operate(user, run),
+        "may_reask": bool((run.error or {}).get("poisoned")) and access.may_operate(user, run),
         "limit": limit_of(run),
         "grant": settings.RUN_LIMITS.get(limit_of(run), 0),
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),

@@ -10,6 +10,8 @@ from approvals import decisions, requests
 from approvals.api import ApprovalOut
 from approvals.models import Approval
 from approvals.states import PEOPLES_VERDICTS, Status
+from runs import lifecycle
+from runs.models import Run
 
 COLUMNS = ("id", "status", "risk", "agent", "action", "args", "requested_at")
 
@@ -76,7 +78,11 @@ class Command(VerbCommand):
         self._show(_approval(id, options["username"]), options)
 
     def reask(self, *, id: str, because: str, **options: Any) -> None:
-        requests.reopen(_approval(id, options["username"]).pk, because, actor(options["username"]))
+        approval = _approval(id, options["username"])
+        if not _is_poisoning(approval):
+            requests.reopen(approval.pk, because, actor(options["username"]))
+        else:  # the thread keeps the answer, so that another decision would never reach it
+            lifecycle.reask(UUID(approval.source_ref), actor=actor(options["username"]))
         self._show(_approval(id, options["username"]), options)
 
     def _show(self, approval: Approval, options: dict[str, Any]) -> None:
@@ -87,6 +93,18 @@ def _visible(username: str | None) -> "QuerySet[Approval]":
     """What the user of ``--as`` may see; all approvals for whoever has a shell here."""
     approvals = Approval.objects.all() if username is None else Approval.objects.visible_to(person(username))
     return approvals.select_related("team").prefetch_related("decisions")
+
+
+def _is_poisoning(approval: Approval) -> bool:
+    """Whether the run behind the approval has failed on the answer to it, which its thread has stored."""
+    if approval.source != lifecycle.SOURCE:
+        return False
+    try:
+        run = Run.objects.filter(pk=UUID(approval.source_ref)).only("error").first()
+    except ValueError:
+        return False
+    told = ((run.error if run else None) or {}).get("poisoned") or {}
+    return str(approval.pk) in told.get("approvals", [])
 
 
 def _approval(text: str, username: str | None) -> Approval:
