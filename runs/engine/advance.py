@@ -28,7 +28,7 @@ from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
 from runs import given, lifecycle
-from runs.engine import claims, evidence, pauses, registry
+from runs.engine import claims, evidence, pauses, registry, released
 from runs.engine.claims import Claim
 from runs.engine.drive import Drive, Outcome, is_over, plain, public
 from runs.engine.making import Graph, Occasion
@@ -118,8 +118,29 @@ class _Attempt:
             drive, snapshot = self.process.run(self._open(graph, occasion))
             if self.run.renew_at and self.run.renew_at == _checkpoint(snapshot):
                 snapshot = self.process.run(drive.renew())
-            end = self._loop(drive, snapshot, self._first_input(snapshot))
+            first = self._first_input(snapshot)
+            end = self._loop(drive, snapshot, first) if first else self._under_new_code(drive, snapshot, loaded.version)
             return replace(end, counters=drive.recorder.counters())
+
+    def _under_new_code(self, drive: Drive, snapshot: StateSnapshot, version: str) -> End:
+        """Go on where the agent's code may have been replaced while the run waited (see ``runs.engine.released``)."""
+        if version == self.run.agent_version:
+            return self._loop(drive, snapshot, None)
+        if is_over(snapshot) and released.undelivered(self.run):
+            return End(RunStatus.STOPPED, released.PARKED, released.parked())
+        if asked := released.questions(snapshot):
+            answered = self.process.run(drive.has_answers())
+            if not answered:
+                outcome = self.process.run(drive.go(None))
+                if outcome.snapshot is None or outcome.kind != "paused":
+                    return self._end(outcome)
+                snapshot = outcome.snapshot
+            if answered or released.questions(snapshot) != asked:
+                released.void(self.run)
+                snapshot = self.process.run(drive.renew())
+        Run.objects.filter(pk=self.run.pk, attempt=self.claim.attempt).update(agent_version=version)
+        self.run.agent_version = version
+        return self._loop(drive, snapshot, None)
 
     def _first_input(self, snapshot: StateSnapshot) -> pauses.Ready | None:
         """What the graph is given to begin with: the run's input where there is no checkpoint yet, or the new input of a

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained, GraphRecursionError, is_invalid_resume
 from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
@@ -68,6 +69,14 @@ class Drive:
         """Put a copy of the newest checkpoint on top, without what its tasks have stored: their answers, and their errors."""
         await self.graph.aupdate_state(self.config, None, as_node="__copy__")
         return await self.snapshot()
+
+    async def has_answers(self) -> bool:
+        """Whether a task of the newest checkpoint has stored answers (LangGraph's channel ``__resume__``): it would get them
+        again, by their position, whatever it asks."""
+        if not isinstance(self.graph.checkpointer, BaseCheckpointSaver):
+            return False
+        saved = await self.graph.checkpointer.aget_tuple(self.config)
+        return saved is not None and any(channel == "__resume__" for _, channel, _ in saved.pending_writes or ())
 
     async def go(self, graph_input: Any) -> Outcome:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
