@@ -28,10 +28,11 @@ class RunSource:
     def preview_answer(self, approval: Approval, decision: Decision) -> Any:
         """What the run will get: for a call, the arguments the tool runs with or the message the model reads; for an agent's
         own question, the adapter's exact answer."""
-        if approval.kind == Kind.INTERRUPT and approval.adapter not in ("breakpoint", ""):
-            from runs.interrupts.preview import preview
+        if approval.kind == Kind.INTERRUPT:
+            from runs.interrupts.preview import is_known, preview
 
-            return preview(approval, decision)
+            if is_known(approval):
+                return preview(approval, decision)
         if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
             return {"tool": approval.action, "args": decision.args}
         if decision.verdict == Verdict.RESPOND:

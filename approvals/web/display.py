@@ -177,7 +177,14 @@ def consequences(approval: Approval) -> list[Consequence]:
 
 def as_json(value: Any) -> str:
     """JSON for people: indented, with its own characters; what JSON cannot hold as text."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return json.dumps(_named(value), ensure_ascii=False, indent=2, default=str)
+
+
+def _named(value: Any) -> Any:
+    """``value`` with names that JSON can hold: a mapping of Python's may have any."""
+    if isinstance(value, Mapping):
+        return {name if isinstance(name, str) else str(name): _named(item) for name, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def phrase(action: str, args: Any) -> str:

@@ -113,6 +113,8 @@ class ArgumentsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         is_touched = any(value is not UNCHANGED for value in cleaned.values())
+        if self.original is ABSENT and not is_touched and not self.errors:  # there is no value at all to send
+            self.add_error(next(iter(self.slots)), _("This is required."))
         if not self.errors and (is_touched or not self.original):
             self.show_problems(answers.problems(self.schema, self.cleaned_args()))
         return cleaned

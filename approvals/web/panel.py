@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from agentdesk import digests
 from agentdesk.digests import decode
 from agentdesk.people.models import User
-from approvals import access
+from approvals import access, answers
 from approvals.models import Approval
 from approvals.states import Risk, Verdict
 from approvals.web import display, queue
+from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.reading import state_of, vote_words
@@ -43,11 +44,19 @@ class Attempt:
 
     verdict: str
     typed: Mapping[str, str]
-    problem: Problem
+    problem: Problem | None
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     form: ArgumentsForm | None = None
     answer_form: ArgumentsForm | None = None
+    exact: str = ""  # asked for: the JSON that the asker would receive
     is_kept: bool = False  # the approval moved on: what was typed is shown to copy
+
+    def lines(self) -> list[str]:
+        """What was wrong, in words."""
+        forms = [form for form in (self.form, self.answer_form) if form is not None]
+        at_fields = [f"{form.fields[name].label if name in form.fields else ''} {text}".strip()
+                     for form in forms for name, texts in form.errors.items() for text in texts]  # fmt: skip
+        return [*(self.problem.lines if self.problem else ()), *at_fields]
 
 
 def render_panel(
@@ -107,7 +116,7 @@ def to_confirm(approval: Approval) -> str:
 
 
 def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
-    typed = {verdict: {"message": "", "answer": "", "confirm": ""} for verdict in Verdict.values}
+    typed = {verdict: {"message": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values}
     if attempt:
         typed[attempt.verdict] |= attempt.typed
     allowed = list(approval.allowed)
@@ -121,10 +130,12 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "form_rows": _rows_of(form, approval) if form else [],
         "answer_form": answer_form,
         "answer_rows": [_row_of(answer_form, bound) for bound in answer_form.visible_fields()] if answer_form else [],
-        "choices": answer_choices(approval),
+        "choices": choices_of(approval),
+        "may_be_empty": approval.answer_schema is not None and not answers.problems(approval.answer_schema, ""),
         "typed": typed,
         "errors": attempt.errors if attempt else {},
         "open": attempt.verdict if attempt else "",
+        "exact": attempt.exact if attempt else "",
         "reason_required": needs_reason(approval),
         "confirm": to_confirm(approval),
         "seen": signing.dumps([digests.digest(card), timezone.now().timestamp()], salt=SEEN),
@@ -141,18 +152,14 @@ def modify_form(approval: Approval, data: Mapping[str, Any] | None = None) -> Ar
 def answer_form_of(approval: Approval, data: Mapping[str, Any] | None = None) -> ArgumentsForm | None:
     """The form for an answer with a schema of its own; None where one text or one choice is enough."""
     schema = approval.answer_schema
-    if Verdict.RESPOND not in approval.allowed or not schema or answer_choices(approval) or schema.get("type") == "string":
+    if Verdict.RESPOND not in approval.allowed or schema is None or choices_of(approval) or is_words(schema):
         return None
     return form_for(schema, {} if "properties" in schema else ABSENT, data, prefix="answer")
 
 
-def answer_choices(approval: Approval) -> list[dict[str, str]]:
-    """The answers of a schema that lists texts."""
-    schema = approval.answer_schema
-    listed = schema.get("enum") if isinstance(schema, dict) else None
-    if not isinstance(listed, list) or not listed or not all(isinstance(value, str) and value for value in listed):
-        return []
-    return [{"value": value, "label": display.answer_label(value)} for value in listed]
+def is_words(schema: Mapping[str, Any]) -> bool:
+    """Whether any text is an answer, in one control for words."""
+    return schema.get("type") == "string" and not {"format", "pattern", "const"} & schema.keys()
 
 
 def _rows_of(form: ArgumentsForm, approval: Approval) -> list[dict[str, Any]]:
@@ -187,7 +194,7 @@ def _next(user: User, approval: Approval) -> dict[str, Any] | None:
 
 
 def _kept(attempt: Attempt) -> list[dict[str, str]]:
-    words = {"message": _("Message"), "answer": _("Answer")}
+    words = {"message": _("Message"), "answer": _("Answer"), "answer_text": _("Answer")}
     parts = [{"label": words[name], "text": attempt.typed[name]} for name in words if attempt.typed.get(name)]
     for form in (attempt.form, attempt.answer_form):
         if form is not None:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent
 from approvals.models import Approval
 from approvals.states import PEOPLES_VERDICTS, Verdict
+from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm
 from approvals.web.panel import (
     Attempt,
@@ -21,7 +23,7 @@ from approvals.web.panel import (
 from approvals.web.reading import outcome_words
 
 LONGEST_MESSAGE = 10_000
-_TYPED = ("message", "answer", "confirm")
+_TYPED = ("message", "answer", "answer_text", "confirm")
 _MOVED_ON = (AlreadyDecided, Expired, NotCurrent)
 
 
@@ -29,7 +31,7 @@ class Refused(Exception):
     """The form as posted cannot be a decision; ``attempt`` says why, at the fields."""
 
     def __init__(self, attempt: Attempt) -> None:
-        super().__init__(attempt.problem.title)
+        super().__init__(attempt.problem.title if attempt.problem else "")
         self.attempt = attempt
 
 
@@ -117,6 +119,11 @@ def _modified(data: Mapping[str, str], approval: Approval) -> dict[str, Any]:
 
 
 def _answered(data: Mapping[str, str], approval: Approval) -> Any:
+    if (choices := choices_of(approval)) is not None:
+        try:
+            return choices.read(data.get("answer", ""), _lines(data.get("answer_text", "")))
+        except ValidationError as error:
+            raise _refused(data, approval, {"answer": error.messages}) from error
     form = answer_form_of(approval, data)
     if form is None:
         return _lines(data.get("answer", ""))

@@ -22,6 +22,7 @@ from approvals.errors import ApprovalError
 from approvals.models import Approval
 from approvals.states import Risk
 from approvals.web import display, queue
+from approvals.web.exact import previewed
 from approvals.web.filters import Filter
 from approvals.web.fragments import load, render_card
 from approvals.web.panel import Attempt, render_panel
@@ -107,6 +108,21 @@ def decide(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     shown = render_card(approval)
     beside = render_to_string("approvals/_partial_card.html", {"card": shown})
     return HttpResponse(render_panel(request, approval, attempt, card=shown, is_answer=True) + beside, status=status)
+
+
+@signed_in
+@require_POST
+def exact(request: HttpRequest, approval_id: UUID) -> HttpResponse:
+    """The JSON that the asker would receive for the form as it stands. It decides nothing."""
+    approval = _visible(request, approval_id)
+    try:
+        attempt = previewed(request.POST, approval, request.user)
+    except Refused as refused:
+        attempt = refused.attempt
+    status = HTTPStatus.OK if attempt.exact else HTTPStatus.UNPROCESSABLE_ENTITY
+    if not request.headers.get("HX-Request"):
+        return _page(request, approval, attempt, status)
+    return render(request, "approvals/_exact_json.html", {"exact": attempt.exact, "lines": attempt.lines()}, status=status)
 
 
 def _page(

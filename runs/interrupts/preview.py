@@ -4,8 +4,13 @@ from typing import Any
 
 from agentdesk.digests import decode, encode
 from approvals.models import Approval, Decision
-from runs.interrupts.adapters import named
+from runs.interrupts.adapters import ADAPTERS, named
 from runs.interrupts.base import Payload
+
+
+def is_known(approval: Approval) -> bool:
+    """Whether this release has the adapter that asked."""
+    return any(adapter.name == approval.adapter for adapter in ADAPTERS)
 
 
 def preview(approval: Approval, decision: Decision) -> Any:
