@@ -37,6 +37,7 @@ app.conf.update(
     task_publish_retry=False,
     beat_schedule={
         "sweep runs": {"task": "runs.tasks.sweep", "schedule": settings.SWEEP_SECONDS, "options": {"expires": 10}},
+        "prune checkpoints": {"task": "runs.tasks.prune", "schedule": 600, "options": {"expires": 600}},
         "sweep approvals": {
             "task": "approvals.tasks.sweep",
             "schedule": settings.SWEEP_SECONDS,

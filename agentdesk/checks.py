@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, register
@@ -12,6 +13,7 @@ from django.db import connections
 
 from agentdesk.people.models import Team
 from agentdesk.people.oidc import MalformedRoles, role_map, unknown_teams
+from runs.engine.locks import POOLED, is_pooled
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET_LENGTH = 40
@@ -44,6 +46,23 @@ def check_teams(
         )
         for slug in unknown_teams(roles, using=databases[0])
     ]
+
+
+@register(Tags.database)
+def check_sessions(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """An error where workers would take their locks through a pooler that shares sessions among transactions."""
+    if not databases:
+        return []
+    try:
+        pooled = is_pooled()
+    except psycopg.OperationalError:
+        return []  # a database that does not answer is told of by whoever needs it
+    if not pooled:
+        return []
+    hint = "Give the workers an address that leads around it, or set the pooler to session mode."
+    return [Error(POOLED, hint=hint, id="agentdesk.E017")]
 
 
 def refuse_insecure() -> None:

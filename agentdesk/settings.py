@@ -98,6 +98,8 @@ _OPTIONS = {
     "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 10},
     "server_side_binding": True,
 }
+# Around a pooler in transaction mode: for the workers' locks and checkpoints, which need sessions of their own.
+DATABASE_DIRECT: dict[str, Any] = env.db_url("DATABASE_DIRECT_URL") if env.str("DATABASE_DIRECT_URL", default="") else {}
 DATABASES: dict[str, Any] = {
     "default": {**_DATABASE, "CONN_MAX_AGE": 0, "OPTIONS": {**_DATABASE.get("OPTIONS", {}), **_OPTIONS}},
     "owner": {**_OWNER, "CONN_MAX_AGE": 0, "TEST": {"MIRROR": "default"}},
@@ -227,6 +229,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="AgentDesk <agentdesk
 # --- Runs and approvals -------------------------------------------------------------------------------------
 APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)
 CHECKPOINT_POOL = env.int("CHECKPOINT_POOL", default=16)
+# Days for which checkpoints of ended runs are kept, by state, such as "succeeded=30,failed=90"; what is not named: for good.
+CHECKPOINTS_KEEP_DAYS: dict[str, str] = env.dict("CHECKPOINTS_KEEP_DAYS", default={})
+CHECKPOINT_MAX_BYTES = env.int("CHECKPOINT_MAX_BYTES", default=16 * 1024 * 1024)  # of what one step of a graph writes
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
 RUN_LIMITS: dict[str, int] = {"supersteps": 200, "model_calls": 60, "tool_calls": 60, "wall_seconds": 3600}
 

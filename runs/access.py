@@ -16,6 +16,11 @@ def may_operate(user: User, run: Run) -> bool:
     return user.is_superuser or run.requester_id == user.pk or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
 
 
+def may_erase(user: User, run: Run) -> bool:
+    """Erase a run's content: operators and admins of its team."""
+    return user.is_active and (user.is_superuser or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN))
+
+
 def may_see_traceback(user: User, run: Run) -> bool:
     """Tracebacks may hold anything that the agent's code had in hand: operators and admins only."""
     return user.is_active and (user.is_superuser or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN))

@@ -49,6 +49,20 @@ class InvalidLimit(RunError):
     status = 422
 
 
+class InvalidReason(RunError):
+    """Say why."""
+
+    code = "invalid_reason"
+    status = 422
+
+
+class Pruned(RunError):
+    """The run's checkpoints were taken away: it cannot go on."""
+
+    code = "pruned"
+    status = 409
+
+
 class InputTooLarge(RunError):
     """The input is too large."""
 

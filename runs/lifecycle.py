@@ -33,6 +33,7 @@ from runs.errors import (
     NotEnded,
     NotLive,
     NotPoisoned,
+    Pruned,
     UnknownAgent,
     UnknownCheckpoint,
 )
@@ -128,9 +129,13 @@ def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, int] | None = No
     """Let a run that failed or was stopped go on from its last checkpoint. ``more``: how much is granted beyond its limits, by
     name of the limit; each at most what the desk grants a run to begin with. Raises NotAllowed, NotEnded, InvalidLimit."""
     run = _operable(run_id, actor)
+    if run.pruned_at is not None:
+        raise Pruned
     granted = _granted(run, more or {})
     now = timezone.now()
-    moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.FAILED, RunStatus.STOPPED)).update(
+    moved = Run.objects.filter(
+        pk=run_id, status__in=(RunStatus.FAILED, RunStatus.STOPPED), pruned_at__isnull=True
+    ).update(
         status=RunStatus.QUEUED, stop_reason="", error=None, traceback="", finished_at=None, changed_at=now,
         cancel_requested_at=None, cancel_requested_by="", wanted=F("wanted") + 1, revision=F("revision") + 1,
         counters={**run.counters, "deaths": 0, "returned": 0}, limits=granted,
@@ -220,7 +225,9 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
         "next_input": encode(run_input), "next_input_at": "", "finished_at": None, "changed_at": timezone.now(),
         "cancel_requested_at": None, "cancel_requested_by": "",
     }  # fmt: skip
-    moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.WAITING, RunStatus.SUCCEEDED)).update(
+    if run.pruned_at is not None:
+        raise Pruned
+    moved = Run.objects.filter(pk=run_id, status__in=(RunStatus.WAITING, RunStatus.SUCCEEDED), pruned_at__isnull=True).update(
         status=RunStatus.QUEUED, wanted=F("wanted") + 1, revision=F("revision") + 1, **fields
     )
     if not moved:

@@ -29,6 +29,13 @@ def sweep() -> None:
     sweep()
 
 
+@shared_task(name="runs.tasks.prune")
+def prune() -> None:
+    from runs.retention import due, prune
+
+    prune(due())
+
+
 @worker_ready.connect
 def prepare(sender: Any, **facts: Any) -> None:
     """Load the agents before the first run comes, where runs are driven."""

@@ -6,6 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -15,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from agentdesk import faults
 from runs.engine.locks import conninfo
-from runs.tools.context import AttemptLost, DeskUnavailable
+from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached
 
 type Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -30,6 +33,24 @@ class FencedSaver(AsyncPostgresSaver):
     def __init__(self, pool: Pool, run_id: UUID, attempt: int) -> None:
         super().__init__(pool, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self.pool, self.run_id, self.attempt = pool, run_id, attempt
+
+    async def aput(
+        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
+    ) -> RunnableConfig:
+        # Texts are kept in the checkpoint's own JSON; all else in blobs, which are measured where they are made.
+        texts = sum(len(value) for value in checkpoint["channel_values"].values() if isinstance(value, str))
+        _refuse_if_large(texts)
+        return await super().aput(config, checkpoint, metadata, new_versions)
+
+    def _dump_blobs(self, *args: Any) -> list[tuple[str, str, str, str, str, bytes | None]]:
+        blobs = super()._dump_blobs(*args)
+        _refuse_if_large(sum(len(blob[-1] or b"") for blob in blobs))
+        return blobs
+
+    def _dump_writes(self, *args: Any) -> list[tuple[str, str, str, str, str, int, str, str, bytes]]:
+        writes = super()._dump_writes(*args)
+        _refuse_if_large(sum(len(write[-1]) for write in writes))
+        return writes
 
     @contextlib.asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
@@ -54,6 +75,12 @@ class FencedSaver(AsyncPostgresSaver):
                 faults.at("checkpoint.write.before")
                 yield cursor
             faults.at("checkpoint.write.after")
+
+
+def _refuse_if_large(size: int) -> None:
+    """One step of a graph may write so many bytes and no more: a state that grows without end would fill the database."""
+    if size > settings.CHECKPOINT_MAX_BYTES:
+        raise LimitReached("checkpoint_bytes", settings.CHECKPOINT_MAX_BYTES)
 
 
 def open_pool(size: int) -> Pool:

@@ -74,6 +74,8 @@ class Run(models.Model):
     changed_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
     active_seconds = models.FloatField(default=0)
+    pruned_at = models.DateTimeField(null=True, help_text="When its checkpoints were taken away: it cannot go on any more.")
+    erased_at = models.DateTimeField(null=True, help_text="When its content was erased.")
 
     objects = RunQuerySet.as_manager()
 
@@ -83,6 +85,11 @@ class Run(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["team", "-created_at"], name="run_team"),
             models.Index(fields=["changed_at"], name="run_live", condition=Q(status__in=sorted(LIVE))),
+            models.Index(
+                fields=["status", "finished_at"],
+                name="run_kept",
+                condition=Q(pruned_at__isnull=True, finished_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -105,7 +105,7 @@ def _page(request: HttpRequest, run: Run, form: InputForm, *, status: int = 200)
         "rows": [(one, _posts.sign(str(new_id())) if may else "") for one in found],
         "forks": list(Run.objects.visible_to(person(request)).filter(parent=run).order_by("pk")),
         "may_fork": may and run.agent.enabled,
-        "may_give_input": may and run.status in (RunStatus.WAITING, RunStatus.SUCCEEDED),
+        "may_give_input": may and run.pruned_at is None and run.status in (RunStatus.WAITING, RunStatus.SUCCEEDED),
         "form": form,
         "takes_words": takes_words(run.agent),
     }

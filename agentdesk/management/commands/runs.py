@@ -6,9 +6,10 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from agentdesk.audit.erasure import erase_contents
 from agentdesk.management.verbs import Refused, VerbCommand, actor, add_as, add_limit, json_of, person
 from agentdesk.people.models import User
-from runs import lifecycle
+from runs import lifecycle, retention
 from runs.api import RunDetail, RunOut, approval_ids, checkpoints_of, detail
 from runs.models import Run
 from runs.states import ENDED, RunStatus
@@ -36,6 +37,13 @@ class Command(VerbCommand):
         listed.add_argument("--agent", metavar="AGENT")
         add_limit(listed)
         add_as(listed)
+        prune = self.verb("prune", self.prune, "Take away checkpoints that are old enough (CHECKPOINTS_KEEP_DAYS).")
+        prune.add_argument("--dry-run", action="store_true", help="Only list the runs whose checkpoints would go.")
+        add_limit(prune)
+        erase = self.verb("erase", self.erase, "Erase an ended run's content, also in the record; its decisions stay.")
+        erase.add_argument("id", metavar="ID")
+        erase.add_argument("--reason", required=True, metavar="TEXT")
+        add_as(erase)
         for name, run, help in (
             ("show", self.show_run, "Show a run with its tool calls."),
             ("checkpoints", self.checkpoints, "List where a run can be forked, newest first."),
@@ -99,6 +107,19 @@ class Command(VerbCommand):
         parent, value = _run(id, options["username"]), json_of(input, "--input")
         who = actor(options["username"])
         self._show(lifecycle.fork(parent.pk, checkpoint, actor=who, dry_run=not effects, run_input=value), options)
+
+    def prune(self, *, dry_run: bool, limit: int, **options: Any) -> None:
+        found = retention.due(limit)
+        if not dry_run:
+            retention.prune(found)
+        rows = [{"id": run.pk, "status": run.status, "finished_at": run.finished_at} for run in found]
+        self.show_list(rows, ("id", "status", "finished_at"), as_json=options["json"])
+
+    def erase(self, *, id: str, reason: str, **options: Any) -> None:
+        run = retention.erase(_run(id, options["username"]).pk, actor=actor(options["username"]), reason=reason)
+        facts = {"id": run.pk, "erased_at": run.erased_at, "contents_of_the_record": erase_contents(run.pk)}
+        forks = list(Run.objects.filter(parent=run).values_list("pk", flat=True))
+        self.show({**facts, "forks_that_keep_theirs": [str(fork) for fork in forks]}, as_json=options["json"])
 
     def give_input(self, *, id: str, input: str, **options: Any) -> None:
         value = json_of(input, "--input")
