@@ -22,14 +22,14 @@ def client_of(browse, reviewer):
 
 def ask(team, schema: Any, **facts: Any) -> Approval:
     given = {
-        "kind": "interrupt", "action": "interrupt:ask", "allowed": ["respond"], "adapter": "question", "args": {"question": "?"},
-        "args_schema": None, "payload": {"question": "?"},
+        "kind": "interrupt", "action": "interrupt:ask", "allowed": ["respond"], "adapter": "question",
+        "args": {"question": "?"}, "args_schema": None, "payload": {"question": "?"},
     }  # fmt: skip
     return make_approval(team, answer_schema=schema, **{**given, **facts})
 
 
 def panel_of(client, approval: Approval) -> str:
-    return client.get(reverse("approvals:panel", args=[approval.pk])).content.decode()
+    return str(client.get(reverse("approvals:panel", args=[approval.pk])).content.decode())
 
 
 def exact(client, approval: Approval, verdict: str = "respond", *, htmx: bool = True, **typed: Any) -> Any:
