@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from approvals.policy.conditions import CannotTell, number_of, tell
+from approvals.policy.conditions import number_or_none, tell
 
 ORDERED = ("<", "<=", ">", ">=")
 UNSURE = ("exists", "contains", "length")  # these can be told of values about which the others cannot tell
@@ -56,7 +56,7 @@ def _bounds_cross(together: Sequence[Mapping[str, Any]]) -> bool:
     lower: list[tuple[Decimal, bool]] = []
     upper: list[tuple[Decimal, bool]] = []
     for condition in together:
-        op, value = condition.get("op"), _number(condition.get("value"))
+        op, value = condition.get("op"), number_or_none(condition.get("value"))
         if value is not None and op in ORDERED:
             (lower if op in (">", ">=") else upper).append((value, op in (">", "<")))
     return any(
@@ -65,7 +65,7 @@ def _bounds_cross(together: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _bound_implies(op: str, value: Any, wanted_op: str, wanted_value: Any) -> bool:
-    told, wanted = _number(value), _number(wanted_value)
+    told, wanted = number_or_none(value), number_or_none(wanted_value)
     if told is None or wanted is None:
         return False
     match wanted_op:
@@ -87,10 +87,3 @@ def _holds_for(condition: Mapping[str, Any], value: Any) -> bool:
 
 def _fails_for(condition: Mapping[str, Any], value: Any) -> bool:
     return tell({**condition, "path": _PATH}, {_PATH: value}, every=True).holds is False
-
-
-def _number(value: Any) -> Decimal | None:
-    try:
-        return number_of(value)
-    except CannotTell:
-        return None

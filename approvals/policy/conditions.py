@@ -50,21 +50,44 @@ class Told:
     holds: bool | None
 
 
-def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
-    """Look ``condition`` up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values
-    of a ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition made ready: checked, its path split, its value parsed. ``test`` is None for one that cannot be used."""
+
+    path: str
+    op: str
+    value: Any
+    parts: tuple[str, ...]
+    test: Callable[[Any], bool] | None
+
+    def tell(self, scope: Mapping[str, Any], *, every: bool) -> Told:
+        """Look it up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values of a
+        ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
+        if self.test is None:
+            return Told(self.path, self.op, self.value, None, None)
+        found = _found(scope, self.parts)
+        actual = found if "*" in self.parts else (found[0] if found else None)
+        if self.op == "exists":
+            present = any(item is not None for item in found)
+            return Told(self.path, self.op, self.value, actual, present == bool(self.value))
+        results = [_holds(self.test, item) for item in found if item is not None]
+        if not results or len(results) != len(found):
+            results.append(None)
+        return Told(self.path, self.op, self.value, actual, _together(results, every=every))
+
+
+def ready(condition: Any) -> Condition:
+    """``condition`` as an admin wrote it, made ready once for many calls. Never raises."""
+    path, op, value = (_part(condition, name) for name in ("path", "op", "value"))
     if problems(condition):
-        return Told(str(_part(condition, "path")), str(_part(condition, "op")), _part(condition, "value"), None, None)
-    path, op, value = condition["path"], condition["op"], condition.get("value", True)
-    found = values_at(scope, path)
-    actual = found if "*" in path.split(".") else (found[0] if found else None)
-    if op == "exists":
-        present = any(item is not None for item in found)
-        return Told(path, op, value, actual, present == bool(value))
-    results = [_holds(op, item, value) for item in found if item is not None]
-    if not results or len(results) != len(found):
-        results.append(None)
-    return Told(path, op, value, actual, _together(results, every=every))
+        return Condition(str(path), str(op), value, (), None)
+    value = condition.get("value", True)
+    return Condition(path, op, value, tuple(path.split(".")), _test(op, value))
+
+
+def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
+    """The same for one call: see :meth:`Condition.tell`."""
+    return ready(condition).tell(scope, every=every)
 
 
 def problems(condition: Any) -> list[str]:
@@ -97,9 +120,16 @@ def problems_of_all(conditions: Any) -> list[str]:
 
 def values_at(scope: Mapping[str, Any], path: str) -> list[Any]:
     """All values at ``path``; empty when it leads nowhere."""
+    return _found(scope, path.split("."))
+
+
+def _found(scope: Mapping[str, Any], parts: Sequence[str]) -> list[Any]:
     found: list[Any] = [scope]
-    for part in path.split("."):
-        found = [item for parent in found for item in _children(parent, part)]
+    for part in parts:
+        if len(found) == 1 and type(found[0]) is dict and part != "*":  # nearly always, and quicker
+            found = [found[0][part]] if part in found[0] else []
+        else:
+            found = [item for parent in found for item in _children(parent, part)]
     return found
 
 
@@ -118,6 +148,14 @@ def number_of(value: Any) -> Decimal:
     if not number.is_finite():
         raise CannotTell
     return number
+
+
+def number_or_none(value: Any) -> Decimal | None:
+    """``value`` as an exact number, or None when it is none."""
+    try:
+        return number_of(value)
+    except CannotTell:
+        return None
 
 
 def _part(condition: Any, name: str) -> Any:
@@ -140,9 +178,7 @@ def _bad_value(op: str, value: Any) -> str:
             fits = isinstance(value, str) and 0 < len(value) <= LONGEST_PATTERN
             return "" if fits else _("“%(op)s” takes a text of at most %(n)d characters.") % {"op": op, "n": LONGEST_PATTERN}
         case "<" | "<=" | ">" | ">=":
-            try:
-                _ordered(value, value)
-            except CannotTell:
+            if _holds(_ordering(op, value), value) is None:
                 return _("“%(op)s” takes a number or a date.") % {"op": op}
             return ""
     return "" if _is_scalar(value) else _("“%(op)s” takes a text, a number, true or false.") % {"op": op}
@@ -174,27 +210,73 @@ def _together(results: Sequence[bool | None], *, every: bool) -> bool | None:
     return None if None in results else every
 
 
-def _holds(op: str, actual: Any, value: Any) -> bool | None:
+def _holds(test: Callable[[Any], bool], actual: Any) -> bool | None:
     try:
-        return _compare(op, actual, value)
+        return test(actual)
     except (CannotTell, ArithmeticError, ValueError, TypeError, RecursionError):
         return None
 
 
-def _compare(op: str, actual: Any, value: Any) -> bool:
+def _test(op: str, value: Any) -> Callable[[Any], bool]:
+    """What an operator asks of the value that is found. It may raise whatever :func:`_holds` takes for a doubt."""
     match op:
-        case "=" | "!=":
-            return _equal(actual, value) == (op == "=")
+        case "=":
+            return _equality(value)
+        case "!=":
+            equal = _equality(value)
+            return lambda actual: not equal(actual)
         case "in":
-            return any(_equal_or_other(actual, item) for item in value)
+            return lambda actual: any(_equal_or_other(actual, item) for item in value)
         case "length":
-            return _length(actual, str(value))
-        case "contains" if isinstance(actual, list | tuple):
-            return any(_equal_or_other(item, value) for item in actual)
-        case "contains" | "starts" | "ends" | "glob":
-            return _text(op, actual, value)
-    one, other = _ordered(actual, value)
-    return ORDER[op](one, other)
+            return lambda actual: _length(actual, str(value))
+        case "contains":
+            return lambda actual: _contains(actual, value)
+        case "starts" | "ends" | "glob":
+            return lambda actual: _text(op, actual, value)
+        case "exists":
+            return lambda actual: actual is not None
+    return _ordering(op, value)
+
+
+def _equality(value: Any) -> Callable[[Any], bool]:
+    number = number_or_none(value)
+
+    def equal(actual: Any) -> bool:
+        if isinstance(actual, str) and isinstance(value, str):
+            return actual == value
+        if number is None or isinstance(actual, bool):
+            return _equal(actual, value)
+        return number_of(actual) == number
+
+    return equal
+
+
+def _ordering(op: str, value: Any) -> Callable[[Any], bool]:
+    """Both as numbers, or both as moments."""
+    compare = ORDER[op]
+    number = number_or_none(value)
+    try:
+        moment = _moment(value)
+    except CannotTell:
+        moment = None
+
+    def ordered(actual: Any) -> bool:
+        if number is not None:
+            try:
+                return compare(number_of(actual), number)
+            except CannotTell:
+                pass
+        if moment is None:
+            raise CannotTell
+        return compare(_moment(actual), moment)
+
+    return ordered
+
+
+def _contains(actual: Any, value: Any) -> bool:
+    if isinstance(actual, list | tuple):
+        return any(_equal_or_other(item, value) for item in actual)
+    return _text("contains", actual, value)
 
 
 def _equal(actual: Any, value: Any) -> bool:
@@ -235,14 +317,6 @@ def _length(actual: Any, wanted: str) -> bool:
     if parsed is None or not isinstance(actual, str | list | tuple | Mapping):
         raise CannotTell
     return ORDER[parsed[1] or "="](len(actual), int(parsed[2]))
-
-
-def _ordered(actual: Any, value: Any) -> tuple[Any, Any]:
-    """Both as numbers, or both as moments."""
-    try:
-        return number_of(actual), number_of(value)
-    except CannotTell:
-        return _moment(actual), _moment(value)
 
 
 def _moment(value: Any) -> dt.datetime:

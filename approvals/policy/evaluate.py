@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from approvals.models.rules import Effect, Rule
-from approvals.policy.conditions import Told, tell
+from approvals.policy.conditions import Condition, Told, ready
 from approvals.policy.requirements import Requirements, normal, unite
 
 type RuleSnapshot = Mapping[str, Any]
@@ -70,40 +70,49 @@ class Verdict:
     doubts: tuple[str, ...] = ()
 
 
-def evaluate(facts: Facts, rules: Sequence[RuleSnapshot]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class ReadyRule:
+    """A rule made ready once for many calls: its conditions parsed, what it requires laid out."""
+
+    rule: RuleSnapshot
+    conditions: tuple[Condition, ...]
+    team: str | None
+    requires: dict[str, Any]
+
+    @classmethod
+    def of(cls, rule: RuleSnapshot) -> "ReadyRule":
+        """Raises KeyError for a rule without the parts of a snapshot."""
+        team = None if rule["team"] is None else str(rule["team"])
+        return cls(rule, tuple(ready(condition) for condition in rule["conditions"]), team, required_by(rule))
+
+
+def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdict:
     """The verdict of ``rules`` on ``facts``. Raises for a rule without the parts of a snapshot; the caller must then ask."""
-    scope = facts.scope()
-    mine = [rule for rule in rules if concerns(rule, facts)]
-    explained = {id(rule): explain(rule, scope) for rule in mine}
-    matching = [rule for rule in mine if explained[id(rule)].matched and rule["mode"] == Rule.Mode.ACTIVE]
-    ordered = sorted(explained.values(), key=lambda rule: (not rule.matched, -rule.priority, rule.name))
-    effects = {rule["verdict"] for rule in matching}
-    asking = [required_by(rule) for rule in matching if rule["verdict"] == Effect.ASK]
-    doubts = tuple(
-        name for name, doubt in (("tool_unknown", not facts.tool_known), ("schema_changed", facts.schema_changed)) if doubt
-    )
+    scope, team = facts.scope(), str(facts.team_id)
+    prepared = [rule if isinstance(rule, ReadyRule) else ReadyRule.of(rule) for rule in rules]
+    explained = [(one, explain(one, scope)) for one in prepared if _concerns(one, facts, team)]
+    matching = [one for one, told in explained if told.matched and told.mode == Rule.Mode.ACTIVE]
+    ordered = sorted((told for _one, told in explained), key=lambda rule: (not rule.matched, -rule.priority, rule.name))
+    effects = {one.rule["verdict"] for one in matching}
+    doubts = facts.doubts()
     if Effect.DENY in effects:
         return Verdict(Effect.DENY, rules=tuple(ordered), doubts=doubts)
     if effects == {Effect.ALLOW} and not doubts:
         return Verdict(Effect.ALLOW, rules=tuple(ordered))
+    asking = [one.requires for one in matching if one.rule["verdict"] == Effect.ASK]
     return Verdict(Effect.ASK, unite(asking), tuple(ordered), doubts)
 
 
 def concerns(rule: RuleSnapshot, facts: Facts) -> bool:
     """Whether the rule speaks about this agent, action and effect at all."""
-    if rule["mode"] not in (Rule.Mode.ACTIVE, Rule.Mode.SHADOW):
-        return False
-    if rule["team"] is not None and str(rule["team"]) != str(facts.team_id):
-        return False
-    if not fnmatchcase(facts.agent, rule["agent"]) or not fnmatchcase(facts.action, rule["action"]):
-        return False
-    return not rule["effects"] or facts.effect in rule["effects"] or _is_doubtful_effect(rule, facts)
+    return _concerns(ReadyRule.of(rule), facts, str(facts.team_id))
 
 
-def explain(rule: RuleSnapshot, scope: Mapping[str, Any]) -> Explained:
+def explain(ready_rule: ReadyRule, scope: Mapping[str, Any]) -> Explained:
     """Each condition with what was found; doubts count against letting through."""
+    rule = ready_rule.rule
     allows = rule["verdict"] == Effect.ALLOW
-    told = tuple(tell(condition, scope, every=allows) for condition in rule["conditions"])
+    told = tuple(condition.tell(scope, every=allows) for condition in ready_rule.conditions)
     matched = all(one.holds is True or (one.holds is None and not allows) for one in told)
     return Explained(
         str(rule["id"]),
@@ -125,6 +134,21 @@ def required_by(rule: RuleSnapshot) -> dict[str, Any]:
         "self_approval": rule["self_approval"],
         "second_factor": rule["second_factor"],
     }
+
+
+def _concerns(one: ReadyRule, facts: Facts, team: str) -> bool:
+    rule = one.rule
+    if rule["mode"] not in (Rule.Mode.ACTIVE, Rule.Mode.SHADOW):
+        return False
+    if one.team is not None and one.team != team:
+        return False
+    if not _fits(facts.agent, rule["agent"]) or not _fits(facts.action, rule["action"]):
+        return False
+    return not rule["effects"] or facts.effect in rule["effects"] or _is_doubtful_effect(rule, facts)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return pattern in ("*", name) or fnmatchcase(name, pattern)
 
 
 def _is_doubtful_effect(rule: RuleSnapshot, facts: Facts) -> bool:

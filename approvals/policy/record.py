@@ -8,9 +8,9 @@ from django.db import DatabaseError
 from agentdesk.digests import action_digest, encode
 from approvals.models import Evaluation
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, Verdict, evaluate
+from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate
 from approvals.policy.requirements import normal
-from approvals.policy.versions import current
+from approvals.policy.versions import current_ready
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def evaluate_action(facts: Facts, source: str, source_ref: str) -> Evaluation:
     version: int | None = None
     error, reads_input = "", False
     try:
-        version, rules = current()
-        reads_input = any(_reads_input(rule) for rule in rules)
+        version, rules = current_ready()
+        reads_input = any(_reads_input(one) for one in rules)
         verdict = evaluate(facts, rules)
     except DatabaseError:
         raise
@@ -70,8 +70,8 @@ def _facts_json(facts: Facts, *, with_input: bool) -> Any:
     )
 
 
-def _reads_input(rule: Any) -> bool:
-    return any(str(condition.get("path", "")).startswith("@input") for condition in rule["conditions"])
+def _reads_input(one: ReadyRule) -> bool:
+    return any(condition.path.startswith("@input") for condition in one.conditions)
 
 
 def _shortened(rule: dict[str, Any]) -> Any:

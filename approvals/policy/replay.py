@@ -16,7 +16,7 @@ from django.utils import timezone
 from agentdesk.digests import decode
 from approvals.models import Decision, Evaluation
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, RuleSnapshot, concerns, evaluate
+from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate
 from approvals.states import Verdict
 
 DAYS = 30
@@ -84,6 +84,7 @@ def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[Ru
     """Judge ``calls`` under the rules ``now`` and under those of ``then``. Pure."""
     changed = changed_rules(now, then)
     reads_input = any(str(c.get("path", "")).startswith("@input") for rule in changed for c in rule["conditions"])
+    ready_now, ready_then = ([ReadyRule.of(rule) for rule in rules] for rules in (now, then))
     found: dict[tuple[Effect, Effect], list[Change]] = defaultdict(list)
     looked_at = concerned = without_input = 0
     for past in calls:
@@ -92,7 +93,7 @@ def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[Ru
             continue
         concerned += 1
         without_input += reads_input and not past.has_input
-        before, after = evaluate(past.facts, now), evaluate(past.facts, then)
+        before, after = evaluate(past.facts, ready_now), evaluate(past.facts, ready_then)
         if before.effect != after.effect or before.requirements != after.requirements:
             found[before.effect, after.effect].append(Change(past, before.effect, after.effect))
     kinds = [Kind(before, after, changes) for (before, after), changes in found.items()]
