@@ -1,11 +1,23 @@
 """The Celery application. Messages are hints: ids only, no results; the sweep finds whatever a lost one left behind."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentdesk.settings")
 
 from celery import Celery
 from django.conf import settings
+
+
+def route(name: str, args: Sequence[Any], *rest: Any, **options: Any) -> dict[str, str] | None:
+    """A run is driven by the workers of its manifest; the rest is the desk's own."""
+    if name != "runs.tasks.advance":
+        return None
+    from runs.queues import queue_of  # late: models are there when the first message leaves
+
+    return {"queue": queue_of(args[0])}
+
 
 app = Celery("agentdesk")
 app.conf.update(
@@ -19,10 +31,7 @@ app.conf.update(
     },
     task_default_queue=settings.QUEUE_DESK,
     task_create_missing_queues=True,
-    task_routes={
-        "runs.tasks.advance": {"queue": settings.QUEUE_RUNS},
-        "runs.tasks.load_agents": {"queue": settings.QUEUE_RUNS},
-    },
+    task_routes=(route,),
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,

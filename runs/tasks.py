@@ -7,19 +7,20 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
 
+from agentdesk.groups import groups
+from agentdesk.live.push import hint
+from runs import queues
+
 
 @shared_task(name="runs.tasks.advance")
 def advance(run_id: str) -> None:
+    from runs.engine import registry
     from runs.engine.advance import advance
 
-    advance(UUID(run_id))
-
-
-@shared_task(name="runs.tasks.load_agents")
-def load_agents() -> None:
-    from runs.engine.agents import sync_agents
-
-    sync_agents()
+    if queues.is_for(run_id, registry.only()):
+        advance(UUID(run_id))
+    else:  # its agent has moved to another manifest
+        hint("runs.tasks.advance", run_id)
 
 
 @shared_task(name="runs.tasks.sweep")
@@ -38,11 +39,19 @@ def prune() -> None:
 
 @worker_ready.connect
 def prepare(sender: Any, **facts: Any) -> None:
-    """Load the agents before the first run comes, where runs are driven."""
-    if settings.QUEUE_RUNS in {queue.name for queue in sender.task_consumer.queues}:
-        from runs.engine.registry import load_all
+    """Load the agents before the first run comes, where runs are driven: those of the manifests whose queues this worker has
+    been given, or of all of them where it has the one that they share."""
+    from runs.engine import registry
 
-        load_all()
+    given = {queue.name for queue in sender.task_consumer.queues}
+    queues_of = {group.manifest: group.queue(settings.INSTANCE) for group in groups(settings.AGENTS)}
+    if settings.QUEUE_RUNS in given:
+        for queue in queues_of.values():
+            sender.add_task_queue(queue)
+        registry.load_all()
+    elif mine := frozenset(manifest for manifest, queue in queues_of.items() if queue in given):
+        registry.serve(mine)
+        registry.load_all()
 
 
 @worker_shutdown.connect

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agentdesk.embedded import survivors
@@ -26,9 +26,11 @@ from agentdesk.embedded.processes import spawn
 from agentdesk.embedded.secrets import Secrets, load_secrets
 from agentdesk.embedded.supervisor import Child, Supervisor, how_it_ended, say
 from agentdesk.embedded.valkey import Valkey
+from agentdesk.groups import Group, groups
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 THREADS_PER_WORKER = 32
+EXAMPLE = str(CHECKOUT / "examples" / "support" / "langgraph.json")  # what the settings name when nobody names anything
 DEMO_LOGINS = ("reviewer", "second", "operator", "admin")
 
 
@@ -151,14 +153,24 @@ def _manage(command: list[str], environment: Mapping[str, str], supervisor: Supe
 
 def _processes(environment: Mapping[str, str], places: Places, port: int) -> list[Child]:
     instance = environment["AGENTDESK_INSTANCE"]
-    workers = int(environment.get("AGENTDESK_WORKERS") or os.cpu_count() or 1)
     schedule = str(places.state / "beat-schedule")
     commands = {"web": _web_command(port)}
-    for number in range(1, workers + 1):
-        commands[f"runs-{number}"] = _worker_command(f"runs-{number}", f"{instance}.runs", THREADS_PER_WORKER)
+    pythons: dict[str, str] = {}
+    for name, group in _run_workers(environment):
+        commands[name] = _worker_command(name, group.queue(instance), THREADS_PER_WORKER)
+        pythons[name] = group.python
     commands["worker"] = _worker_command("worker", f"{instance}.desk", 4)
     commands["beat"] = ["celery", "-A", "agentdesk", "-q", "beat", "-l", "WARNING", "-s", schedule, "--pidfile="]
-    return [_child(name, command, environment) for name, command in commands.items()]
+    return [_child(name, command, environment, pythons.get(name, "")) for name, command in commands.items()]
+
+
+def _run_workers(environment: Mapping[str, str]) -> Iterator[tuple[str, Group]]:
+    """The processes that drive runs, by name: AGENTDESK_WORKERS for each manifest, or the cores shared among them."""
+    found = groups(environment.get("AGENTDESK_AGENTS", "").split(",")) or groups([EXAMPLE])
+    count = int(environment.get("AGENTDESK_WORKERS") or max(1, (os.cpu_count() or 1) // len(found)))
+    for group in found:
+        for number in range(1, count + 1):
+            yield f"{group.name.replace('.', '-')}-{number}", group
 
 
 def _web_command(port: int) -> list[str]:
@@ -172,7 +184,7 @@ def _worker_command(name: str, queue: str, threads: int) -> list[str]:
             "-n", f"{name}@%h", "-l", "INFO", *quiet]  # fmt: skip
 
 
-def _child(name: str, command: list[str], environment: Mapping[str, str]) -> Child:
+def _child(name: str, command: list[str], environment: Mapping[str, str], python: str = "") -> Child:
     if os.geteuid() == 0:
         # Celery's advice to servers, seven lines from every process; whoever runs a trial as root knows it.
         environment = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
@@ -180,7 +192,7 @@ def _child(name: str, command: list[str], environment: Mapping[str, str]) -> Chi
     def start() -> subprocess.Popen[bytes]:
         # A dead supervisor takes them along at once: a run that is cut off there is picked up by the next sweep.
         return spawn(
-            [sys.executable, "-m", *command],
+            [python or sys.executable, "-m", *command],
             output=subprocess.PIPE,
             death_signal=signal.SIGKILL,
             env=environment,

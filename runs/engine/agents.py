@@ -1,29 +1,115 @@
 """Writing down what agents there are: the rows that everybody but the workers reads."""
 
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import digest, encode
+from agentdesk.groups import Group, groups
 from agentdesk.people.models import Team
 from approvals.models import Tool
 from approvals.models.tools import Effect
 from approvals.states import Risk
 from runs.engine import registry
+from runs.engine.manifest import slug_of
 from runs.engine.registry import LoadedAgent
 from runs.models import Agent
 from runs.tools.gate import labels_of, schema_of
 
 
 def sync_agents() -> list[Agent]:
-    """Load all agents afresh and bring their rows up to date. An agent seen for the first time belongs to the first team."""
-    registry.forget()
-    return write_agents()
+    """Load all agents afresh and bring their rows up to date. An agent seen for the first time belongs to the first team.
+
+    Where there are several manifests, or one with a Python of its own, each is loaded in a process apart, as its workers do.
+    """
+    found = groups(settings.AGENTS)
+    manifests = [group.manifest for group in found]
+    if len(found) < 2 and not any(group.python for group in found):
+        registry.forget()
+        write_agents()
+    else:
+        for group in found:
+            _, problem = apart(group, "sync")
+            if problem:
+                _write_unread(LoadedAgent(slug_of(group.label), group.manifest, "", "", error=problem))
+    for agent in Agent.objects.exclude(manifest__in=[*manifests, ""]):
+        _write_gone(agent, "AGENTDESK_AGENTS does not name its langgraph.json any more.")
+    return list(Agent.objects.filter(manifest__in=manifests))
 
 
 def write_agents() -> list[Agent]:
-    """Bring the rows of all agents up to date with what this process has loaded."""
-    return [_write(loaded) for loaded in registry.load_all().values()]
+    """Bring the rows of all agents up to date with what this process has loaded. What a manifest named once and does no more
+    is told to be gone, or nobody would know why its runs fail."""
+    loaded = registry.load_all().values()
+    written = [agent for each in loaded for agent in ([_write(each)] if each.graph_name else _write_unread(each))]
+    for manifest in {each.manifest for each in loaded}:
+        for agent in Agent.objects.filter(manifest=manifest).exclude(pk__in=[each.pk for each in written]):
+            _write_gone(agent, "Its langgraph.json does not name this graph any more.")
+    return written
+
+
+def check_agents(manifest: str | None = None) -> list[dict[str, Any]]:
+    """What loads and what does not, of one manifest or of all, as rows ``{slug, manifest, tools, error}``. Writes nothing."""
+    found = groups(settings.AGENTS)
+    if manifest is not None:
+        registry.serve(frozenset({manifest}))
+    elif len(found) > 1 or any(group.python for group in found):
+        return [row for group in found for row in _checked_apart(group)]
+    return [
+        {"slug": each.slug, "manifest": each.manifest, "tools": sorted(each.tools), "error": last_line(each.error)}
+        for each in registry.load_all().values()
+    ]
+
+
+def _checked_apart(group: Group) -> list[dict[str, Any]]:
+    rows, problem = apart(group, "check")
+    return [{"slug": group.label, "manifest": group.manifest, "tools": [], "error": last_line(problem)}] if problem else rows
+
+
+def last_line(error: str) -> str:
+    """The line of a traceback that says what happened."""
+    return error.strip().splitlines()[-1] if error.strip() else ""
+
+
+def _write_unread(unread: LoadedAgent) -> list[Agent]:
+    """A manifest that cannot be read: the reason goes to its agents, or to one in its place where none is known yet."""
+    known = list(Agent.objects.filter(manifest=unread.manifest))
+    for agent in known:
+        _write_gone(agent, unread.error)
+    return known or [_write(unread)]
+
+
+def _write_gone(agent: Agent, why: str) -> None:
+    if agent.load_error != why:
+        Agent.objects.filter(pk=agent.pk).update(load_error=why, loaded_at=timezone.now())
+        record(
+            "agent.changed", actor=Actor.desk(), object_type="agent", object_id=agent.pk, object_label=agent.name,
+            team_id=agent.team_id, before={"error": agent.load_error}, after={"error": why},
+        )  # fmt: skip
+
+
+def apart(group: Group, verb: str) -> tuple[list[dict[str, Any]], str]:
+    """Let ``manage.py agents VERB`` do one manifest in a process of its own, by the Python of its workers. Returns the rows
+    that it showed, and why it could not."""
+    command = [group.python or sys.executable, "manage.py", "agents", verb, "--manifest", group.manifest, "--json"]
+    environment = {**os.environ, "AGENTDESK_AGENTS": ",".join(settings.AGENTS)}
+    try:
+        done = subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+    except OSError as error:
+        return [], f"{command[0]}: {error.strerror}"
+    shown = [match.start() for match in re.finditer(r"^\[\]?$", done.stdout, re.MULTILINE)]  # agents' code may print before
+    if not shown:
+        return [], done.stderr.strip() or f"{command[0]} ended with status {done.returncode}"
+    rows: list[dict[str, Any]] = json.loads(done.stdout[shown[-1] :])
+    return rows, ""
 
 
 @transaction.atomic
@@ -36,8 +122,8 @@ def _write(loaded: LoadedAgent) -> Agent:
     agent, created = Agent.objects.get_or_create(
         slug=loaded.slug, defaults={"name": _name(loaded.slug), "description": loaded.description, "team": team, **found}
     )
-    before = {"version": agent.code_version, "error": agent.load_error}
-    after = {"version": loaded.version, "error": loaded.error}
+    before = {"version": agent.code_version, "error": agent.load_error, "manifest": agent.manifest, "graph": agent.graph}
+    after = {"version": loaded.version, "error": loaded.error, "manifest": loaded.manifest, "graph": loaded.graph_name}
     if created or before != after:
         Agent.objects.filter(pk=agent.pk).update(**found)
         record(

@@ -75,6 +75,11 @@ def serve(manifests: frozenset[str] | None) -> None:
     forget()
 
 
+def only() -> frozenset[str] | None:
+    """The manifests that this process is for; None: all of them."""
+    return _only
+
+
 def forget() -> None:
     """Load again at the next use."""
     global _loaded

@@ -61,15 +61,13 @@ class DeskStore(AsyncPostgresStore):
 
     def _out(self, result: Result) -> Result:
         if isinstance(result, list):
-            found: list[Any] = [self._mine(each) for each in result]
-            return found
+            listed: list[Any] = [each[1:] if isinstance(each, tuple) else self._mine(each) for each in result]
+            return listed
         return result if result is None else self._mine(result)
 
-    def _mine[R: (Item, tuple[str, ...])](self, result: R) -> R:
-        if isinstance(result, tuple):
-            return result[1:]
-        result.namespace = result.namespace[1:]
-        return result
+    def _mine(self, item: Item) -> Item:
+        item.namespace = item.namespace[1:]
+        return item
 
 
 def create_tables(params: Mapping[str, Any]) -> None:

@@ -14,24 +14,26 @@ class Command(VerbCommand):
 
     def add_verbs(self) -> None:
         self.verb("list", self.list, "List the agents that the desk knows.")
-        self.verb("sync", self.sync, "Load every graph of AGENTDESK_AGENTS here and write down what was found.")
-        self.verb("check", self.check_loading, "Load every graph here and say which do not, without changing anything.")
+        sync = self.verb("sync", self.sync, "Load every graph of AGENTDESK_AGENTS and write down what was found.")
+        check = self.verb("check", self.check_loading, "Load every graph and say which do not, without changing anything.")
+        for parser in (sync, check):
+            parser.add_argument("--manifest", metavar="PATH", help="Only this one of AGENTDESK_AGENTS, in this process.")
 
     def list(self, **options: Any) -> None:
         self.show_list(_rows(), COLUMNS, as_json=options["json"])
 
-    def sync(self, **options: Any) -> None:
-        agents.sync_agents()
+    def sync(self, *, manifest: str | None, **options: Any) -> None:
+        if manifest is None:
+            agents.sync_agents()
+        else:
+            registry.serve(frozenset({manifest}))
+            agents.write_agents()
         self.show_list(_rows(), COLUMNS, as_json=options["json"])
 
-    def check_loading(self, **options: Any) -> None:
-        loaded = registry.load_all()
-        rows = [
-            {"slug": agent.slug, "manifest": agent.manifest, "tools": sorted(agent.tools), "error": _last_line(agent.error)}
-            for agent in loaded.values()
-        ]
+    def check_loading(self, *, manifest: str | None, **options: Any) -> None:
+        rows = agents.check_agents(manifest)
         self.show_list(rows, ("slug", "manifest", "tools", "error"), as_json=options["json"])
-        broken = [agent.slug for agent in loaded.values() if agent.error]
+        broken = [row["slug"] for row in rows if row["error"]]
         if broken:
             raise Refused(f"Cannot be loaded: {', '.join(broken)}.")
 
@@ -40,12 +42,7 @@ def _rows() -> "list[dict[str, Any]]":
     return [
         {
             "slug": agent.slug, "name": agent.name, "team": agent.team.slug, "enabled": agent.enabled,
-            "code_version": agent.code_version, "loaded_at": agent.loaded_at, "load_error": _last_line(agent.load_error),
+            "code_version": agent.code_version, "loaded_at": agent.loaded_at, "load_error": agents.last_line(agent.load_error),
         }
         for agent in Agent.objects.select_related("team")
     ]  # fmt: skip
-
-
-def _last_line(error: str) -> str:
-    """The line of a traceback that says what happened."""
-    return error.strip().splitlines()[-1] if error.strip() else ""

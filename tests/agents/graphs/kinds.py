@@ -103,7 +103,11 @@ def _parallel() -> Any:
     return builder.compile()
 
 
-def each(state: dict[str, str]) -> State:
+class One(TypedDict):
+    item: str
+
+
+def each(state: One) -> State:
     return {"log": [f"{state['item']}: {interrupt({'item': state['item']})}"]}
 
 

@@ -1,0 +1,35 @@
+"""Which workers a run is for: those of its agent's manifest. With one manifest, there is one queue for all of them."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from agentdesk.groups import Group, group_of, groups
+from runs.models import Run
+
+
+def queue_of(run_id: UUID | str) -> str:
+    """The queue for hints at a run. Asks the database where there is more than one; called by the sender of hints, so that no
+    request waits for it."""
+    if len(groups(settings.AGENTS)) < 2:
+        return str(settings.QUEUE_RUNS)
+    group = _group(run_id)
+    return group.queue(settings.INSTANCE) if group else str(settings.QUEUE_RUNS)
+
+
+def is_for(run_id: UUID | str, manifests: frozenset[str] | None) -> bool:
+    """Whether workers that load these manifests only (None: all of them) are to drive a run."""
+    if manifests is None:
+        return True
+    group = _group(run_id)
+    return group is not None and group.manifest in manifests
+
+
+def _group(run_id: UUID | str) -> Group | None:
+    try:
+        manifest = Run.objects.filter(pk=run_id).values_list("agent__manifest", flat=True).first()
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()  # back to the pool: the sender's thread may not need it again for hours
+    return group_of(manifest or "", settings.AGENTS)
