@@ -47,8 +47,9 @@ audit: dev
 bench: dev
 	@$(PY) -m benchmarks
 
+# All that may go wrong, at FAULTS_SCALE of its full size (1: some 45 minutes); one line alone: make faults FAULTS=broker
 faults: dev
-	@$(PY) -m pytest tests/runs/workers tests/races tests/live/test_outage.py -n 0
+	@FAULTS_SCALE='$(FAULTS_SCALE)' $(PY) -m tests.faults $(FAULTS)
 
 browser:
 	@if [ -z '$(CHROMIUM)' ] || [ ! -x '$(CHROMIUM)' ]; then \

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DESK = "desk"
 LONG = {
     "tests/runs/engine/test_many.py", "tests/embedded/test_make_run.py", "tests/approvals/test_decide_races.py",
-    "tests/runs/engine/test_advance.py", "tests/runs/engine/test_claims.py",
+    "tests/runs/engine/test_advance.py", "tests/runs/engine/test_claims.py", "tests/faults/test_table.py",
 }  # fmt: skip
 # A fixture asked for by name, in a test or in the conftest.py beside it.
 ASKS_FOR_DESK = re.compile(r"def \w+\([^)]*\b(?:desk|fresh_desk|desk_processes)\b(?=[,:)])")

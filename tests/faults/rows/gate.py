@@ -1,0 +1,120 @@
+"""What the gate must stop, through real workers: calls that were refused, swapped, changed in the database, or look alike."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from tests.faults import checks
+from tests.faults.client import Client
+from tests.faults.crowd import ENDED
+from tests.faults.report import Row
+from tests.faults.rows.answers import pending, statuses
+from tests.faults.stage import Stage
+
+
+def settle(stage: Stage, reviewer: Client, runs: list[str], verdict_of: Any) -> list[dict[str, Any]]:
+    """Decide all that is asked until all runs have ended; ``verdict_of`` an approval gives the decision's parts."""
+    seen: list[dict[str, Any]] = []
+
+    def step() -> bool:
+        for approval in pending(stage, runs):
+            seen.append(approval)
+            reviewer.decide(approval, **verdict_of(approval))
+        return set(statuses(stage, runs).values()) <= set(ENDED)
+
+    stage.until(step, "all runs to end")
+    return seen
+
+
+def langchain_issues(stage: Stage, size: int, row: Row) -> None:
+    stage.start_desk()
+    operator, reviewer = Client(stage, "operator"), Client(stage, "reviewer")
+    half = size // 2
+    jumping = [
+        operator.script("jumping", f"jump-{n:05}", [{"name": "wire", "args": {"to": f"jump-{n:05}", "amount": "9.00"}}])
+        for n in range(half)
+    ]
+    settle(stage, reviewer, jumping, lambda approval: {"verdict": "reject", "message": "no"})
+    editing = [
+        operator.script("editing", f"edit-{n:05}", [{"name": "read", "args": {"name": f"edit-{n:05}"}}]) for n in range(half)
+    ]
+    asked = settle(
+        stage, reviewer, editing, lambda approval: {"verdict": "approve" if approval["action"] == "read" else "reject"}
+    )
+    executed = sum(len(wires) for wires in stage.payments.wires.values())
+    row.size = f"{half} replays of each"
+    row.expect(executed == 0, f"{executed} executions")
+    swapped = sum(approval["action"] == "wire" for approval in asked)
+    row.reached.append(f"{swapped} calls that were swapped for another tool behind the person were asked about anew")
+
+
+def changed_arguments(stage: Stage, size: int, row: Row) -> None:
+    """The arguments are changed by SQL, as superuser, after the approval and before a worker takes it up."""
+    stage.start_desk(workers=1)
+    operator, reviewer = Client(stage, "operator"), Client(stage, "reviewer")
+    names = [f"changed-{n:05}" for n in range(size)]
+    runs = {
+        operator.script("cashier", name, [{"name": "wire", "args": {"to": name, "amount": "5.00"}}]): name for name in names
+    }
+    stage.until(lambda: len(pending(stage, list(runs))) == size, "all to wait")
+    stage.kill("runs-1")
+    for approval in pending(stage, list(runs)):
+        reviewer.decide(approval)
+    stage.sql(
+        """UPDATE approvals_decision SET args = jsonb_set(args, '{to}', '"mallory"') WHERE approval_id IN
+           (SELECT id FROM approvals_approval WHERE source_ref = ANY(%(runs)s))""",
+        runs=list(runs),
+    )
+    stage.revive("runs-1")
+    stage.until(lambda: set(statuses(stage, list(runs)).values()) <= set(ENDED), "all to end")
+    alarms = stage.sql(
+        """SELECT run_id::text, count(*) FROM audit_auditentry WHERE action = 'call.tampered'
+           AND run_id = ANY(%(ids)s::uuid[]) GROUP BY 1""",
+        ids=list(runs),
+    )
+    executed = sum(len(wires) for wires in stage.payments.wires.values())
+    row.size = f"{size} approved calls changed"
+    row.expect(executed == 0, f"{executed} executions")
+    row.expect(
+        len(alarms) == size and all(each["count"] == 1 for each in alarms), f"{len(alarms)} of {size} runs with one alarm each"
+    )
+
+
+def repeated_ids(stage: Stage, size: int, row: Row) -> None:
+    """The model gives every call the same id: twice in one message, again in the next turn, and in an agent inside a tool."""
+    stage.start_desk()
+    operator, reviewer = Client(stage, "operator"), Client(stage, "reviewer")
+    runs: dict[str, str] = {}
+    for n in range(size):
+        name = f"same-{n:05}"
+        wires = [{"name": "wire", "args": {"to": f"{name}-{letter}", "amount": "1.00"}, "id": "the-same"} for letter in "abcd"]
+        if n % 3 == 0:  # in one message: both are refused, then one by one
+            run = operator.script("cashier", name, wires[:2], wires[2:3], wires[3:])
+        elif n % 3 == 1:  # across turns
+            run = operator.script("cashier", name, wires[:1], wires[1:2], wires[2:3])
+        else:  # in an agent inside a tool, and around it
+            inner = json.dumps({"turns": [wires[1:2], wires[2:3]], "end": "Done inside."})
+            delegate = {"name": "delegate", "args": {"script": inner}, "id": "the-same"}
+            run = operator.script("delegating", name, wires[:1], [delegate], wires[3:])
+        runs[run] = name
+    # Calls to "b" and "c" are approved, the others rejected: nobody may profit from another's verdict.
+    verdicts: Counter[str] = Counter()
+
+    def verdict(approval: dict[str, Any]) -> dict[str, Any]:
+        good = approval["args"]["to"][-1] in "bc"
+        verdicts["approved" if good else "rejected"] += 1
+        return {"verdict": "approve"} if good else {"verdict": "reject", "message": "no"}
+
+    settle(stage, reviewer, list(runs), verdict)
+    wrong = [to for to, wires in stage.payments.wires.items() if wires and (to[-1] not in "bc" or len(wires) > 1)]
+    paid = sum(len(wires) for wires in stage.payments.wires.values())
+    row.size = f"{size} runs, {sum(verdicts.values())} questions about calls of one id"
+    row.expect(not wrong, f"{len(wrong)} calls ran under another's verdict, {paid} ran under their own")
+    row.expect(paid == verdicts["approved"], f"{verdicts['approved']} approved, {verdicts['rejected']} rejected, {paid} paid")
+    foreign = stage.sql(
+        """SELECT id, asked_args, result FROM runs_toolcall WHERE run_id = ANY(%(ids)s::uuid[]) AND tool = 'wire'
+           AND status = 'succeeded' AND result->>'shown' NOT LIKE '%%' || (asked_args->>'to') || '%%'""",
+        ids=list(runs),
+    )
+    row.expect(not foreign, f"{len(foreign)} calls got another's result")
+    row.check(stage, list(runs), checks.NOT_APPROVED)

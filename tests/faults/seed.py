@@ -1,0 +1,25 @@
+"""``python -m tests.faults.seed``: people, agents and tokens. Prints the tokens as JSON: user name -> token."""
+
+import json
+import os
+
+import django
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentdesk.settings")
+    django.setup()
+
+    from agentdesk.audit.record import Actor
+    from agentdesk.people.demo import seed_people
+    from agentdesk.people.models import User
+    from agentdesk.people.tokens import create_token
+    from approvals.models import Rule
+    from approvals.policy.versions import publish
+    from runs.engine.agents import sync_agents
+
+    _, people = seed_people()
+    sync_agents()
+    Rule.objects.create(name="Delegating needs nobody", agent="delegating", action="delegate", verdict="allow")
+    publish(people["admin"], "faults")
+    users = User.objects.filter(username__in=("operator", "reviewer", "second"))
+    print(json.dumps({user.username: create_token(user, "faults", actor=Actor.of(user))[1] for user in users}))  # noqa: T201
