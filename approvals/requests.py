@@ -155,6 +155,23 @@ def reopen(approval_id: UUID | str, because: str, actor: Actor, *, action: str =
 
 
 @transaction.atomic
+def caution(approval_id: UUID | str, because: str, actor: Actor) -> bool:
+    """Ask an open question anew, as version n+1, with something that people have to know first; votes so far do not count.
+    False: it is not open any more."""
+    approval = _lock(approval_id)
+    before = {"status": approval.status, "version": approval.version}
+    if approval.status != Status.PENDING:
+        return False
+    moved = moves.move(approval, Status.PENDING, version=approval.version + 1, reopened_because=because)
+    if moved:
+        moves.enter(
+            approval, "approval.reopened", actor=actor, before=before,
+            after={"status": approval.status, "version": approval.version}, content={"because": because},
+        )  # fmt: skip
+    return moved
+
+
+@transaction.atomic
 def touch(approval_id: UUID | str) -> None:
     """What the approval's page shows beside it has changed, such as the call's result: let open pages know."""
     if Approval.objects.filter(pk=approval_id).update(revision=F("revision") + 1):

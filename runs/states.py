@@ -76,6 +76,7 @@ CALL_ALLOWED: dict[CallStatus, frozenset[CallStatus]] = {
     ),
     CallStatus.APPROVED: frozenset(
         {CallStatus.EXECUTING, CallStatus.DENIED, CallStatus.WAITING, CallStatus.WITHDRAWN, CallStatus.SIMULATED}
+        | {CallStatus.IN_DOUBT}  # restored from a backup: it may have run since
     ),
     CallStatus.EXECUTING: frozenset(
         {CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.PAUSED, CallStatus.IN_DOUBT, CallStatus.EXECUTING}

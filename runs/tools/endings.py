@@ -28,11 +28,11 @@ def leave(run: Run, status: RunStatus) -> None:
     repeat waits for its run to be continued, or failed where that cannot be."""
     for row in ToolCall.objects.select_for_update().filter(run=run, status=CallStatus.EXECUTING):
         if not Tool.objects.filter(agent=run.agent.slug, name=row.tool, idempotent=True).exists():
-            ledger.leave_in_doubt(_context(run), row.pk, f"The run ended while the tool was at work: {status}.")
+            ledger.leave_in_doubt(context_of(run), row.pk, f"The run ended while the tool was at work: {status}.")
         elif status == RunStatus.CANCELLED:
             error = ToolError("lost", LOST, retryable=True)
             calls.move(run.pk, row.pk, CallStatus.FAILED, error=error.as_dict(), ended_at=timezone.now())
-            record_call(_context(run), row, "call.failed", after={"status": CallStatus.FAILED, "error": error.kind})
+            record_call(context_of(run), row, "call.failed", after={"status": CallStatus.FAILED, "error": error.kind})
 
 
 @transaction.atomic
@@ -53,7 +53,7 @@ def settle(run_id: UUID) -> None:
 
 
 def _write(run: Run, row: ToolCall, answer: str, by: str) -> None:
-    record_call(_context(run), row, "call.resolved", after={"answer": answer, "by": by})
+    record_call(context_of(run), row, "call.resolved", after={"answer": answer, "by": by})
     if answer == "happened":
         text = f"{row.tool} took effect, as {by} confirmed. Its result is not known."
         message = ToolMessage(content=text, name=row.tool, tool_call_id=row.call_id)
@@ -66,7 +66,8 @@ def _write(run: Run, row: ToolCall, answer: str, by: str) -> None:
     )  # fmt: skip
 
 
-def _context(run: Run) -> RunContext:
+def context_of(run: Run) -> RunContext:
+    """For acts on a run that nobody drives, under its newest attempt."""
     return RunContext(
         run_id=run.pk, attempt=run.attempt, agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id,
         requester_id=run.requester_id, title=run.title, subject="", run_input=None, dry_run=run.dry_run, tool_call_limit=0,

@@ -254,7 +254,8 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
         requests.Ask(
             source=SOURCE, source_ref=str(row.run_id), request_key=f"doubt:{row.pk}:{row.tries}", kind=Kind.IN_DOUBT,
             agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id, action=row.tool,
-            args=decode(row.executed_args), args_schema=None, schema_version=row.schema_version,
+            args=decode(row.approved_args if row.executed_args is None else row.executed_args), args_schema=None,
+            schema_version=row.schema_version,
             description=because, reason="", subject="", payload=None, adapter="doubt", allowed=[Verdict.RESPOND],
             answer_schema={"type": "string", "enum": DOUBT_ANSWERS}, risk="high", effect="irreversible", egress=False,
             requirements={}, evaluation=None, policy_version=row.policy_version, requester_id=run.requester_id,

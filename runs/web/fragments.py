@@ -117,6 +117,8 @@ def _stopped_because(run: Run) -> str:
             return _("Nobody decided in time.")
         case "poison":
             return _("Workers died under it again and again.")
+        case "restored":
+            return _("The desk was restored from a backup, and this run was at work when that was made.")
         case "unavailable":
             return _("The database refused its work again and again.")
         case "incompatible":

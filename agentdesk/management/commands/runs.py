@@ -1,6 +1,7 @@
 """``manage.py runs``: start, follow and steer runs from a shell, beside a desk that runs."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,8 @@ class Command(VerbCommand):
         prune = self.verb("prune", self.prune, "Take away checkpoints that are old enough (CHECKPOINTS_KEEP_DAYS).")
         prune.add_argument("--dry-run", action="store_true", help="Only list the runs whose checkpoints would go.")
         add_limit(prune)
+        restored = self.verb("restored", self.restored, "Once after a restore, before workers start: run nothing twice.")
+        add_as(restored)
         erase = self.verb("erase", self.erase, "Erase an ended run's content, also in the record; its decisions stay.")
         erase.add_argument("id", metavar="ID")
         erase.add_argument("--reason", required=True, metavar="TEXT")
@@ -114,6 +117,11 @@ class Command(VerbCommand):
             retention.prune(found)
         rows = [{"id": run.pk, "status": run.status, "finished_at": run.finished_at} for run in found]
         self.show_list(rows, ("id", "status", "finished_at"), as_json=options["json"])
+
+    def restored(self, **options: Any) -> None:
+        from runs.tools.restored import park  # it loads LangChain
+
+        self.show(asdict(park(actor=actor(options["username"]))), as_json=options["json"])
 
     def erase(self, *, id: str, reason: str, **options: Any) -> None:
         run = retention.erase(_run(id, options["username"]).pk, actor=actor(options["username"]), reason=reason)
