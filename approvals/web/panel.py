@@ -17,13 +17,13 @@ from agentdesk.digests import decode
 from agentdesk.people.models import User
 from approvals import access, answers
 from approvals.models import Approval
-from approvals.states import Risk, Verdict
+from approvals.states import Kind, Risk, Verdict
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.reading import state_of, vote_words
-from approvals.web.schemas import ABSENT
+from approvals.web.schemas import ABSENT, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
@@ -146,7 +146,9 @@ def modify_form(approval: Approval, data: Mapping[str, Any] | None = None) -> Ar
     """The form made from the tool's schema, over the current arguments; None where nothing may be modified."""
     if Verdict.MODIFY not in approval.allowed:
         return None
-    return form_for(approval.args_schema, decode(approval.args), data)
+    args = decode(approval.args)
+    is_own = approval.kind == Kind.INTERRUPT  # an agent's own payload names no schema
+    return form_for(approval.args_schema or (schema_like(args) if is_own else None), args, data)
 
 
 def answer_form_of(approval: Approval, data: Mapping[str, Any] | None = None) -> ArgumentsForm | None:

@@ -78,6 +78,26 @@ def slots_of(schema: Any, value: Any) -> list[Slot]:
     return [_whole("json", root, Control.JSON, _("JSON"), value)]
 
 
+def schema_like(value: Any) -> Schema | None:
+    """A schema for a form over an object that came without one: each entry of the kind it has now. It is a guess, good for
+    showing fields; nobody's answer is refused by it alone. None where one field for JSON serves better."""
+    if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
+        return None
+    return {"type": "object", "properties": {key: _kind_of(item) for key, item in value.items()}, "required": list(value)}
+
+
+def _kind_of(item: Any) -> Schema:
+    if isinstance(item, bool):
+        return {"type": "boolean"}
+    if isinstance(item, int | float):
+        return {"type": "number"}
+    if isinstance(item, str):
+        return {"type": "string"}
+    if isinstance(item, list) and item and all(isinstance(each, str) for each in item):
+        return {"type": "array", "items": {"type": "string"}}
+    return {}
+
+
 def _properties(schema: Schema, root: Schema, value: Any, path: tuple[str, ...]) -> Iterator[Slot]:
     required = schema.get("required")
     for key, raw in schema["properties"].items():

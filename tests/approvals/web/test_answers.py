@@ -115,7 +115,7 @@ def test_the_json_is_the_adapters_own(client_of, team):
     assert re.sub(r"\s", "", shown).count("[{&quot;type&quot;:&quot;response&quot;,&quot;args&quot;:&quot;inMay&quot;}]") == 1
     assert "ignore" in exact(client_of, question, "reject", message="no").content.decode()
     assert exact(client_of, question, "reject").status_code == 422
-    changed = exact(client_of, question, "modify", **{"args-json": '{"seats": 3}'}).content.decode()
+    changed = exact(client_of, question, "modify", **{"args-seats": "3"}).content.decode()
     assert "&quot;seats&quot;: &quot;3&quot;" in changed
     card = client_of.get(reverse("approvals:card", args=[question.pk])).content.decode()
     assert "<code>agent-inbox</code>" in card
