@@ -20,7 +20,7 @@ import django
 from benchmarks.figures import Figure, machine, table
 from benchmarks.stage import Stage
 
-NAMES = ("decision", "throughput", "screens", "inbox")
+NAMES = ("rules", "decision", "throughput", "screens", "inbox")
 SMALL, FULL = (100_000, 1_000_000), (1_000_000, 10_000_000)  # approvals, entries of the record
 SHELF = Path(__file__).resolve().parent.parent / ".agentdesk/benchmarks"
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figure]]]:
     """Start the desk. Returns what can be measured of it, by name, in the order that disturbs least."""
-    from benchmarks import company, cycles, decision, inbox, screens, throughput
+    from benchmarks import company, cycles, decision, inbox, rules, screens, throughput
 
     people = company.found()
     stage.start_desk()
@@ -61,6 +61,7 @@ def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figur
     SHELF.mkdir(parents=True, exist_ok=True)
     approvals, entries = FULL if full else SMALL
     return {
+        "rules": rules.measure,
         "decision": lambda: decision.measure(stage, people, watcher),
         "throughput": lambda: throughput.measure(stage, people, watcher, SHELF),
         "screens": lambda: screens.measure(stage, people),

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
@@ -39,8 +40,7 @@ class CannotTell(Exception):
     """The argument is missing, or of a type that this operator does not compare."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """How one condition turned out: ``holds`` is None when it cannot be told. ``actual`` is what was found at the path."""
 
     path: str
@@ -141,13 +141,20 @@ def number_of(value: Any) -> Decimal:
         number = Decimal(value)
     elif isinstance(value, float):
         number = Decimal(repr(value))
-    elif isinstance(value, str) and len(value) <= LONGEST_NUMBER and _NUMBER.fullmatch(value.strip()):
-        number = Decimal(value.strip())
+    elif isinstance(value, str) and len(value) <= LONGEST_NUMBER:
+        number = _number_in(value)
     else:
         raise CannotTell
     if not number.is_finite():
         raise CannotTell
     return number
+
+
+@lru_cache(maxsize=1024)  # one call is held against many rules
+def _number_in(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text.strip()):
+        raise CannotTell
+    return Decimal(text.strip())
 
 
 def number_or_none(value: Any) -> Decimal | None:
@@ -226,7 +233,7 @@ def _test(op: str, value: Any) -> Callable[[Any], bool]:
             equal = _equality(value)
             return lambda actual: not equal(actual)
         case "in":
-            return lambda actual: any(_equal_or_other(actual, item) for item in value)
+            return _membership(value)
         case "length":
             return lambda actual: _length(actual, str(value))
         case "contains":
@@ -249,6 +256,26 @@ def _equality(value: Any) -> Callable[[Any], bool]:
         return number_of(actual) == number
 
     return equal
+
+
+def _membership(values: Sequence[Any]) -> Callable[[Any], bool]:
+    """Equal to one of them. A value of another type is simply another value when there are several to choose from; a text
+    equals a number that it spells, but of two texts the letters count."""
+    texts = {item for item in values if isinstance(item, str)}
+    flags = {item for item in values if isinstance(item, bool)}
+    numbers = {number for item in values if not isinstance(item, str) and (number := number_or_none(item)) is not None}
+    spelled = numbers | {number for item in texts if (number := number_or_none(item)) is not None}
+
+    def among(actual: Any) -> bool:
+        if isinstance(actual, bool):
+            return actual in flags
+        if isinstance(actual, str):
+            return actual in texts or (bool(numbers) and number_or_none(actual) in numbers)
+        if not _is_scalar(actual):
+            raise CannotTell
+        return number_or_none(actual) in spelled
+
+    return among
 
 
 def _ordering(op: str, value: Any) -> Callable[[Any], bool]:

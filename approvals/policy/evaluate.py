@@ -57,7 +57,7 @@ class Explained:
     conditions: tuple[Told, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "conditions": [asdict(told) for told in self.conditions]}
+        return {**asdict(self), "conditions": [told._asdict() for told in self.conditions]}
 
 
 @dataclass(frozen=True, slots=True)
