@@ -13,7 +13,9 @@ SAMPLES = 1000
 TEAM = UUID("01900000-0000-7000-8000-000000000001")
 CALL = Facts(
     agent="support", team_id=TEAM, action="issue_refund",
-    args={"amount": "480.00", "currency": "EUR", "customer": {"email": "mara@example.org"}, "lines": [{"sku": "a"}, {"sku": "c"}]},
+    args={
+        "amount": "480.00", "currency": "EUR", "customer": {"email": "mara@example.org"}, "lines": [{"sku": "a"}, {"sku": "c"}],
+    },
 )  # fmt: skip
 
 
