@@ -22,7 +22,7 @@ from agentdesk.telemetry import ids
 
 POINTS = (
     # A web process: the run's row, the hint, the decision. The last two also in workers.
-    "run.insert.before", "run.insert.after", "run.commit.after", "decision.begin", "decision.write.before",
+    "run.insert.before", "run.insert.after", "decision.begin", "decision.write.before",
     "decision.write.after", "decision.commit.after", "hint.send.before", "hint.send.after",
     # A worker: from the message to the graph.
     "advance.begin", "claim.before", "claim.after", "claim.commit.after", "checkpoint.read.before", "checkpoint.read.after",
