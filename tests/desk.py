@@ -59,7 +59,7 @@ class Desk:
         return self.url_of(name)
 
     def start_worker(self, name: str, queue: str, *, threads: int = 16) -> None:
-        """Start a Celery worker for `queue`: "runs" or "desk"."""
+        """Start a Celery worker for `queue`: "runs" (all manifests), "runs.LABEL" (one of them) or "desk"."""
         queue_name = f"{self.environment['AGENTDESK_INSTANCE']}.{queue}"
         options = ["-P", "threads", "-c", str(threads), "-Q", queue_name, "-n", f"{name}@%h", "-l", "INFO", *QUIET]
         self._spawn(name, ["celery", "-A", "agentdesk", "-q", "worker", *options])

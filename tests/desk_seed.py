@@ -1,6 +1,7 @@
 """`python -m tests.desk_seed`: what a test's desk starts with: demo people, agents, the shop and its rules, but no runs."""
 
 import os
+import sys
 from importlib import import_module
 
 import django
@@ -13,12 +14,14 @@ if __name__ == "__main__":
     from agentdesk.people.demo import seed_people
     from approvals.models import Rule
     from approvals.policy.versions import publish
-    from runs.engine.agents import sync_agents
+    from runs.engine.agents import write_agents
+    from tests.services import CHECKOUT
 
     _, people = seed_people()
-    sync_agents()
+    write_agents()  # in this process: a test's desk starts often, and their modules do not collide
     for name, parts in RULES:
         Rule.objects.create(name=name, agent="support", verdict="allow", **parts)
     publish(people["admin"], "the rules of the demo")
     role = os.environ["DATABASE_URL"].split("://")[1].split(":")[0]
+    sys.path.append(str(CHECKOUT / "examples/support"))  # where there are several manifests, each is loaded in a process apart
     import_module("support.seed").seed(os.environ["DATABASE_OWNER_URL"], role=role)

@@ -1,6 +1,8 @@
 """``manage.py seed``: the demo. People, the support agent with its shop, two rules, and a run for each ticket."""
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +20,7 @@ from runs.engine.agents import sync_agents
 from runs.models import Run
 
 AGENT = "support"
+EXAMPLE = settings.BASE_DIR / "examples" / "support"
 RULES = (
     ("Reading needs nobody", {"effects": ["read"]}),
     ("Escalating a ticket needs nobody", {"action": "escalate_ticket"}),
@@ -33,7 +36,8 @@ class Command(BaseCommand):
         except NotHere:
             self.stdout.write("no demo data: this is not an embedded desk on loopback")
             return
-        if AGENT not in {agent.slug for agent in sync_agents()} or Run.objects.exists():
+        theirs = {agent.slug: Path(agent.manifest).resolve().parent for agent in sync_agents()}
+        if theirs.get(AGENT) != EXAMPLE or Run.objects.exists():
             return
         self._rules(people["admin"])
         tickets = _shop()
@@ -49,7 +53,8 @@ class Command(BaseCommand):
 
 
 def _shop() -> list[dict[str, Any]]:
-    """Make the example's tables, and read its tickets as inputs of runs. Loading its agent made its modules importable."""
+    """Make the example's tables, and read its tickets as inputs of runs."""
+    sys.path.append(str(EXAMPLE))  # its agent may have been loaded in another process
     owner = connections["owner"].settings_dict
     url = f"postgresql://{owner['USER']}:{owner['PASSWORD']}@{owner['HOST']}:{owner['PORT']}/{owner['NAME']}"
     import_module("support.seed").seed(url, role=settings.DATABASES["default"]["USER"])

@@ -59,7 +59,7 @@ def test_parallel_branches_that_each_interrupt(engine: Engine) -> None:
 def test_a_fan_out_gets_each_answer_to_its_own_item(engine: Engine) -> None:
     run = engine.start("fan-out", {"items": ["a", "b", "c"], "log": []})
     for approval in sorted(engine.pending(run), key=lambda each: str(each.payload), reverse=True):
-        engine.decide(approval, "respond", answer=f"for {approval.payload['item']}")
+        engine.decide(approval, "respond", answer=f"for {(approval.payload or {})['item']}")
     assert log(engine, engine.advance(run)) == ["a: for a", "b: for b", "c: for c"]
 
 
