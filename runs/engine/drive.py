@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal
 
+import psycopg
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -156,8 +157,11 @@ async def _watched(drive: Drive, control: RunControl) -> AsyncIterator[None]:
         query = "SELECT attempt, cancel_requested_at IS NOT NULL AS cancel FROM runs_run WHERE id = %s"
         while True:
             await asyncio.sleep(WATCH)
-            async with drive.pool.connection() as connection:
-                row = await (await connection.execute(query, (drive.ctx.run_id,))).fetchone()
+            try:
+                async with drive.pool.connection() as connection:
+                    row = await (await connection.execute(query, (drive.ctx.run_id,))).fetchone()
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                continue  # the database is away; whoever writes next says so
             if row is None or row["cancel"] or row["attempt"] != drive.ctx.attempt:
                 control.request_drain("cancelled")
                 return

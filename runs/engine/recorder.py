@@ -6,24 +6,28 @@ costs the graph nothing and a page is never far behind. Writing refuses an attem
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+import psycopg
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from agentdesk.digests import encode
 from agentdesk.live.push import push, token
 from runs.engine.checkpoints import Pool
 from runs.states import StepKind, StepStatus
-from runs.tools.context import AttemptLost, LimitReached
+from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +206,7 @@ class Recorder(BaseCallbackHandler):
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what changed. Raises AttemptLost."""
+        """Write what changed. Raises AttemptLost, DeskUnavailable."""
         with self._guard:
             changed, self._changed = self._changed, {}
             text, self._text = self._text, {}
@@ -221,7 +225,7 @@ class Recorder(BaseCallbackHandler):
     async def _write(self, changed: dict[UUID, Event]) -> None:
         rows = [event.row() for event in changed.values()]
         params = {"run": self.run_id, "attempt": self.attempt, "steps": Jsonb(rows)}
-        async with self.pool.connection() as connection:
+        async with self._connection() as connection:
             written = await (await connection.execute(WRITE, params)).fetchall()
         if not written:
             raise AttemptLost(f"attempt {self.attempt} of run {self.run_id} has been taken over")
@@ -240,10 +244,19 @@ class Recorder(BaseCallbackHandler):
             except Exception:  # the next tick, or the end of the attempt, writes again; the run itself goes on
                 log.exception("steps of run %s could not be written", self.run_id)
 
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """Raises DeskUnavailable when the database is away: that is no fault of the run."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DeskUnavailable(str(error)) from error
+
     async def _close_lost(self) -> None:
         """What an older attempt left open was lost with it."""
         params = {"run": self.run_id, "attempt": self.attempt}
-        async with self.pool.connection() as connection:
+        async with self._connection() as connection:
             rows = await (await connection.execute(LOST, params)).fetchall()
         for row in rows:
             push("step", row["id"], row["revision"], run=self.run_id)

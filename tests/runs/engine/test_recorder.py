@@ -1,0 +1,40 @@
+"""Recording while the database is away."""
+
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from runs.engine.checkpoints import Pool
+from runs.engine.recorder import Event, Recorder
+from runs.states import StepKind
+from runs.tools.context import DeskUnavailable
+
+
+class Away:
+    """A pool whose server has gone."""
+
+    @asynccontextmanager
+    async def connection(self) -> Any:
+        raise psycopg.OperationalError("the connection is closed")
+        yield
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder(cast(Pool, Away()), uuid4(), 1, used={}, model_call_limit=1)
+
+
+async def test_it_says_that_the_database_is_away_and_keeps_what_it_has(recorder: Recorder) -> None:
+    recorder.note(Event(uuid4(), StepKind.NODE, "begin"))
+    for _ in range(2):
+        with pytest.raises(DeskUnavailable):
+            await recorder.flush()
+
+
+async def test_it_begins_no_run_while_the_database_is_away(recorder: Recorder) -> None:
+    with pytest.raises(DeskUnavailable):
+        async with recorder:
+            pytest.fail("it began")
