@@ -10,9 +10,11 @@ from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.utils.module_loading import import_string
 
 from agentdesk.people.models import Team
 from agentdesk.people.oidc import MalformedRoles, role_map, unknown_teams
+from runs import threads
 from runs.engine.locks import POOLED, is_pooled
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -46,6 +48,26 @@ def check_teams(
         )
         for slug in unknown_teams(roles, using=databases[0])
     ]
+
+
+@register
+def check_checkpointer(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What a checkpointer of somebody else's lacks beside the desk's own, which is fenced within each write, copies threads
+    for forks and takes them away."""
+    path = settings.CHECKPOINTER
+    if path == threads.OWN:
+        return []
+    try:
+        made = import_string(path)
+    except ImportError as error:
+        hint = 'Name a function by its dotted path, or leave it at "postgres".'
+        return [Error(f"CHECKPOINTER {path!r} cannot be imported: {error}.", hint=hint, id="agentdesk.E018")]
+    offers = getattr(made, "offers", None)
+    if not callable(made) or not isinstance(offers, set | frozenset) or not offers <= {"fork", "retention"}:
+        hint = 'Give the function an attribute `offers`: a set of "fork" and "retention", or an empty one.'
+        return [Error(f"CHECKPOINTER {path!r} does not say what it offers.", hint=hint, id="agentdesk.E019")]
+    lacks = [*sorted({"fork", "retention"} - offers), "fencing within a write"]
+    return [Warning(f"The checkpointer {path!r} does not offer: {', '.join(lacks)}.", id="agentdesk.W018")]
 
 
 @register(Tags.database)

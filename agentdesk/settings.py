@@ -229,6 +229,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="AgentDesk <agentdesk
 # --- Runs and approvals -------------------------------------------------------------------------------------
 APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)
 CHECKPOINT_POOL = env.int("CHECKPOINT_POOL", default=16)
+CHECKPOINTER = env.str("CHECKPOINTER", default="postgres")  # or the dotted path of a function: runs/engine/foreign.py
 # Days for which checkpoints of ended runs are kept, by state, such as "succeeded=30,failed=90"; what is not named: for good.
 CHECKPOINTS_KEEP_DAYS: dict[str, str] = env.dict("CHECKPOINTS_KEEP_DAYS", default={})
 CHECKPOINT_MAX_BYTES = env.int("CHECKPOINT_MAX_BYTES", default=16 * 1024 * 1024)  # of what one step of a graph writes

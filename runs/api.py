@@ -80,7 +80,7 @@ class RunOut(Schema):
             status=RunStatus(run.status), stop_reason=run.stop_reason, title=run.title, input=plain(run.input),
             output=plain(run.output), error=plain(run.error), approvals=list(approvals), dry_run=run.dry_run,
             limits=run.limits, counters=run.counters, attempt=run.attempt, requested_by=run.requester_label,
-            parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, created_at=run.created_at,
+            parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, forks=[], created_at=run.created_at,
             started_at=run.started_at, finished_at=run.finished_at,
             cancel_requested_at=run.cancel_requested_at, active_seconds=run.active_seconds,
             url=settings.AGENTDESK_URL + reverse("runs:detail", args=[run.id]),

@@ -56,6 +56,13 @@ class InvalidReason(RunError):
     status = 422
 
 
+class NotOffered(RunError):
+    """The checkpointer of this desk does not do that."""
+
+    code = "not_offered"
+    status = 409
+
+
 class Pruned(RunError):
     """The run's checkpoints were taken away: it cannot go on."""
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.conf import settings
@@ -37,10 +39,12 @@ def ages() -> dict[RunStatus, timedelta]:
 def due(limit: int = BATCH) -> list[Run]:
     """Runs whose checkpoints are old enough to be taken away, oldest first."""
     now = timezone.now()
+    if not threads.are_removable():
+        return []
     old = [Q(status=status, finished_at__lt=now - age) for status, age in ages().items()]
     if not old:
         return []
-    wanted = Run.objects.filter(Q.create(old, connector=Q.OR), pruned_at__isnull=True, finished_at__isnull=False)
+    wanted = Run.objects.filter(reduce(or_, old), pruned_at__isnull=True, finished_at__isnull=False)
     return list(wanted.exclude(pk__in=_asked_of()).order_by("finished_at")[:limit])
 
 

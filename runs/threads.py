@@ -1,4 +1,4 @@
-"""A run's thread: its checkpoints, listed, and copied for a fork. By SQL, for any process; no graph is loaded.
+"""A run's thread: its checkpoints, listed, copied for a fork, taken away. By SQL, for any process; no graph is loaded.
 
 Table layout: langgraph-checkpoint-postgres 3 (``checkpoints``, ``checkpoint_blobs``, ``checkpoint_writes``). Checkpoint ids
 sort by time. The writes of the checkpoint at the cut are left behind: its tasks run again, and ask again.
@@ -6,9 +6,13 @@ sort by time. The writes of the checkpoint at the cut are left behind: its tasks
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
+
+OWN = "postgres"  # the desk's own checkpointer
 
 COPY = (
     """INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
@@ -54,12 +58,15 @@ class Checkpoint:
 
 def checkpoints(thread_id: str, limit: int = 200) -> list[Checkpoint]:
     """The checkpoints of a thread's outermost graph, newest first."""
+    if not is_own():
+        found: list[Checkpoint] = _foreign().checkpoints(thread_id, limit)
+        return found
     with connection.cursor() as cursor:
         cursor.execute(LIST, (thread_id, limit + 1))
         rows = cursor.fetchall()
     ran = {row[0]: _ran(row[6]) for row in rows}
     return [
-        Checkpoint(id, step, source, datetime.fromisoformat(at), ran.get(parent, []), ran[id] or _waiting(channels))
+        Checkpoint(id, step, source, datetime.fromisoformat(at), ran.get(parent, []), ran[id] or waiting_nodes(channels))
         for id, step, source, at, parent, channels, _paths in rows[:limit]
     ]
 
@@ -71,7 +78,9 @@ def hold(run_id: UUID) -> None:
 
 
 def copy(source: str, target: str, cut: str) -> bool:
-    """Copy the thread up to and with the checkpoint ``cut``. False when the thread has no such checkpoint."""
+    """Copy the thread up to and with the checkpoint ``cut``. False when it has no such checkpoint. Raises NotOffered."""
+    if not is_own():
+        return bool(_foreign().copy(source, target, cut))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = '' AND checkpoint_id = %s", (source, cut)
@@ -84,17 +93,38 @@ def copy(source: str, target: str, cut: str) -> bool:
 
 
 def delete(thread_id: str) -> None:
-    """Take all of the thread's checkpoints away. The caller holds the run's row, so that no fork is half made."""
+    """Take all of the thread's checkpoints away. The caller holds the run's row, so that no fork is half made. Raises
+    NotOffered."""
+    if not is_own():
+        _foreign().delete(thread_id)
+        return
     with connection.cursor() as cursor:
         for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
             cursor.execute(f"DELETE FROM {table} WHERE thread_id = %s", (thread_id,))  # noqa: S608 - our own names
 
 
+def is_own() -> bool:
+    """Whether checkpoints lie in the desk's own tables; else ``CHECKPOINTER`` says where."""
+    return bool(settings.CHECKPOINTER == OWN)
+
+
+def are_removable() -> bool:
+    """Whether threads can be taken away."""
+    return is_own() or "retention" in _foreign().offers()
+
+
+def waiting_nodes(channels: list[str]) -> list[str]:
+    """The nodes that would run next, by the channels that a checkpoint's step wrote."""
+    nodes = {channel.removeprefix(BRANCH) for channel in channels if channel.startswith(BRANCH)}
+    return sorted(nodes | ({SENT} if TASKS in channels else set()))
+
+
+def _foreign() -> Any:
+    from runs.engine import foreign  # it loads LangGraph, which pages do without
+
+    return foreign
+
+
 def _ran(paths: list[str]) -> list[str]:
     nodes = {path.removeprefix(PULL) for path in paths if path.startswith(PULL)} - {"__start__"}
     return sorted(nodes | ({SENT} if any(path.startswith(PUSH) for path in paths) else set()))
-
-
-def _waiting(channels: list[str]) -> list[str]:
-    nodes = {channel.removeprefix(BRANCH) for channel in channels if channel.startswith(BRANCH)}
-    return sorted(nodes | ({SENT} if TASKS in channels else set()))

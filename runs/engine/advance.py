@@ -267,7 +267,7 @@ class _Attempt:
             team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
             run_input=run_input, dry_run=run.dry_run, tool_call_limit=limits["tool_calls"], on_call=recorder.call,
         )  # fmt: skip
-        return Drive(graph, self.process.pool, ctx, occasion, limits, recorder)
+        return Drive(graph, self.process.savers, ctx, occasion, limits, recorder)
 
 
 def _checkpoint(snapshot: StateSnapshot) -> str:

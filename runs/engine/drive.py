@@ -18,9 +18,10 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import StateSnapshot
 from pydantic import BaseModel
 
-from runs.engine.checkpoints import FencedSaver, Pool
+from runs.engine.checkpoints import Pool
 from runs.engine.making import Graph, Occasion
 from runs.engine.recorder import Recorder
+from runs.engine.savers import Savers
 from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunContext, current
 from runs.tools.guard import Guard
 
@@ -44,12 +45,13 @@ class Drive:
     """One attempt's hold on a graph: bound to its saver, its thread and its context."""
 
     def __init__(
-        self, graph: Graph, pool: Pool, ctx: RunContext, occasion: Occasion, limits: dict[str, int], recorder: Recorder
+        self, graph: Graph, savers: Savers, ctx: RunContext, occasion: Occasion, limits: dict[str, int], recorder: Recorder
     ) -> None:
-        saver = FencedSaver(pool, ctx.run_id, ctx.attempt).with_allowlist(getattr(graph, "_serde_allowlist", None) or ())
+        saver = savers.of(ctx.run_id, ctx.attempt).with_allowlist(getattr(graph, "_serde_allowlist", None) or ())
         self.graph: Graph = graph.copy({"checkpointer": saver, "store": _store(graph, occasion)})
         self.context = _context(graph, occasion)
-        self.pool, self.ctx, self.recorder, self.limits = pool, ctx, recorder, limits
+        self.pool: Pool = savers.pool
+        self.ctx, self.recorder, self.limits = ctx, recorder, limits
         self.config: RunnableConfig = {
             **occasion.config,
             "recursion_limit": limits["supersteps"],

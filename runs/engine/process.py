@@ -15,6 +15,7 @@ from runs.engine.checkpoints import Pool, open_pool
 from runs.engine.locks import Presence
 from runs.engine.making import Graph, Held, Maker, Occasion
 from runs.engine.registry import MAKING_SECONDS, LoadedAgent
+from runs.engine.savers import Savers
 from runs.engine.stores import DeskStore
 from runs.errors import AgentUnavailable
 
@@ -31,6 +32,7 @@ class Process:
         self._thread = threading.Thread(target=self.loop.run_forever, name="graphs", daemon=True)
         self._thread.start()
         self.pool: Pool = self.run(self._open())
+        self.savers = self.run(Savers(self.pool).open())
         self._stores: dict[str, DeskStore] = {}
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
@@ -64,6 +66,7 @@ class Process:
 
     def close(self) -> None:
         self.run(self._close_stores())
+        self.run(self.savers.close())
         self.run(self.pool.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)

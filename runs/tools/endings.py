@@ -43,7 +43,7 @@ def settle(run_id: UUID) -> None:
     if run.status not in ENDED:
         return
     for row in ToolCall.objects.select_for_update().filter(run=run, status=CallStatus.IN_DOUBT):
-        said = Decision.objects.filter(approval_id=row.doubt_id, voided_at__isnull=True).first()
+        said = Decision.objects.filter(approval=row.doubt, voided_at__isnull=True).first()
         if said is None:
             continue
         answer = decode(said.answer) if said.verdict == Verdict.RESPOND else "did_not_happen"

@@ -85,7 +85,7 @@ def _doubt(run: Run) -> int:
 
 def _took_leave(row: ToolCall) -> bool:
     """Take people's decision on a call that waits, as the old desk may have. False: they gave no leave."""
-    said = Decision.objects.filter(approval_id=row.approval_id, voided_at__isnull=True).first()
+    said = Decision.objects.filter(approval=row.approval, voided_at__isnull=True).first()
     if said is None or said.verdict not in (Verdict.APPROVE, Verdict.MODIFY) or not decisions.consume(said.pk, said.digest):
         return False
     leave = {"decision": said, "approved_args": said.args, "approved_digest": said.digest}

@@ -62,7 +62,7 @@ def fork(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = visible(request, run_id)
     form = ForkForm(request.POST)
     if not form.is_valid():
-        messages.error(request, next(iter(form.errors.values()))[0])
+        messages.error(request, str(next(iter(form.errors.values()))[0]))
         return _page(request, run, InputForm(run.agent, as_json=False), status=422)
     sent = form.cleaned_data
     try:

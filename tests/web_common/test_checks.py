@@ -18,6 +18,7 @@ SECURE = {
     "DEMO": False,
     "EMBEDDED": False,
     "FAULTS": "",
+    "CHECKPOINTER": "postgres",
     "ALLOWED_HOSTS": ["desk.example.com"],
     "SECRET_KEY": "k3v9x7q1m5z8w2r6t0y4u1i3o5p7a9s2d4f6g8h0",
     "DATABASES": {"default": {"USER": "app"}, "owner": {"USER": "owner"}},

@@ -175,7 +175,8 @@ def test_a_decision_and_a_cancel_at_the_same_moment_end_clearly(engine: Engine) 
     for _ in range(8):
         run = engine.script("teller", [PAY])
         (asked,) = engine.pending(run)
-        gate, refused = threading.Barrier(2), []
+        gate = threading.Barrier(2)
+        refused: list[object] = []
 
         def decide(asked: Approval = asked, gate: threading.Barrier = gate, refused: list[object] = refused) -> None:
             try:

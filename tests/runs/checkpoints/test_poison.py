@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -38,6 +39,7 @@ def test_it_is_parked_with_what_was_at_work_and_goes_on_when_the_cause_is_gone(e
         died(run)
     run = engine.advance(run)
     assert (run.status, run.stop_reason, run.attempt) == (RunStatus.STOPPED, "poison", claims.POISON + 1)
+    assert run.error is not None
     assert run.error["kind"] == "poison"
     assert [death["attempt"] for death in run.error["evidence"]] == list(range(1, claims.POISON + 1))
     assert {tuple(death["at_work"]) for death in run.error["evidence"]} == {("node second",)}
@@ -74,6 +76,7 @@ def test_work_that_the_database_refuses_every_time_is_no_hot_loop(engine: Engine
     run = lifecycle.start("teller", INPUT, actor=Actor.of(engine.operator))
     run = engine.advance(run)
     assert (run.status, run.stop_reason, run.attempt) == (RunStatus.STOPPED, "unavailable", road.RETURNS)
+    assert run.error is not None
     assert "the row is too big" in run.error["message"]
     assert sum(slept) > 10
     monkeypatch.undo()
@@ -83,9 +86,10 @@ def test_work_that_the_database_refuses_every_time_is_no_hot_loop(engine: Engine
 
 
 def test_a_run_whose_end_cannot_be_written_is_given_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, settle, failed = lifecycle.start("teller", INPUT, actor=Actor.of(engine.operator)), road._settle, []
+    run, settle = lifecycle.start("teller", INPUT, actor=Actor.of(engine.operator)), road._settle
+    failed: list[bool] = []
 
-    def once(*args: object) -> bool:
+    def once(*args: Any) -> bool:
         if not failed:
             failed.append(True)
             raise OperationalError("server closed the connection unexpectedly")

@@ -38,6 +38,12 @@ def ended_days_ago(run: Run, days: int) -> Run:
     return run
 
 
+def facts_of(action: str) -> dict[str, Any]:
+    after = AuditEntry.objects.get(action=action).after
+    assert isinstance(after, dict)
+    return after
+
+
 def rows_that_hold(text: str, *tables: str) -> dict[str, int]:
     found = {}
     with connection.cursor() as cursor:
@@ -59,7 +65,7 @@ def test_it_takes_checkpoints_away_by_age_and_state(engine: Engine, settings: Se
     assert {run.pk for run in (old, young, failed, waiting) if not threads.checkpoints(run.thread_id)} == {old.pk}
     old.refresh_from_db()
     assert old.pruned_at is not None
-    assert AuditEntry.objects.get(action="run.pruned").after["because"] == "succeeded for more than 30 days"
+    assert facts_of("run.pruned")["because"] == "succeeded for more than 30 days"
     assert retention.due() == []
 
 
@@ -127,7 +133,7 @@ def test_it_erases_what_was_said_and_keeps_who_decided_what(engine: Engine) -> N
     assert {one.verdict for one in Evaluation.objects.all()} == {"ask"}
     assert Step.objects.filter(run=run, kind="tool").get().data["call"] == str(call.pk)
     entry = AuditEntry.objects.get(action="run.erased")
-    assert (entry.actor_id, entry.after["because"]) == (engine.operator.pk, "Request 17 of the person concerned")
+    assert (entry.actor_id, facts_of("run.erased")["because"]) == (engine.operator.pk, "Request 17 of the person concerned")
     assert AuditEntry.objects.filter(run_id=run.pk).exclude(commitment="").exists()
 
 
@@ -174,6 +180,7 @@ def test_a_state_that_grows_too_large_stops_its_run_and_names_the_limit(engine: 
     settings.CHECKPOINT_MAX_BYTES = 2_000
     run = engine.start("asks", {"question": "x" * 3_000})
     assert (run.status, run.stop_reason) == (RunStatus.STOPPED, "limit:checkpoint_bytes")
+    assert run.error is not None
     assert "checkpoint bytes" in run.error["message"]
     blobs = engine.script("teller", [{"name": "pay", "args": {"to": "x" * 3_000, "amount": "1"}}])
     assert (blobs.status, blobs.stop_reason) == (RunStatus.STOPPED, "limit:checkpoint_bytes")
