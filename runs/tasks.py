@@ -4,11 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 
 from agentdesk.groups import groups
-from agentdesk.live.push import hint
+from agentdesk.live.push import flush, hint
 from runs import queues
 
 
@@ -54,9 +54,18 @@ def prepare(sender: Any, **facts: Any) -> None:
         registry.load_all()
 
 
+@worker_shutting_down.connect
+def let_go(**facts: Any) -> None:
+    """SIGTERM: no new messages from here on, and what is being driven is let go at its next step, for other workers."""
+    from runs.engine import stopping
+
+    stopping.ask()
+
+
 @worker_shutdown.connect
 def leave(**facts: Any) -> None:
     """End this process's loop, pool and presence."""
     from runs.engine import process
 
+    flush()  # the hints at what was let go
     process.close()

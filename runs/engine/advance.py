@@ -24,6 +24,7 @@ from langgraph.types import StateSnapshot
 from agentdesk import faults
 from agentdesk.digests import decode, encode
 from agentdesk.groups import group_of
+from agentdesk.live.push import hint
 from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
@@ -211,6 +212,8 @@ class _Attempt:
             case "limit":
                 message = f"The run reached its limit of {outcome.limit.replace('_', ' ')}."
                 return End(RunStatus.STOPPED, f"limit:{outcome.limit}", {"kind": "limit", "message": message})
+            case "drained":
+                return End(RunStatus.QUEUED)
             case "cancelled":
                 if Run.objects.filter(pk=self.run.pk, attempt=self.claim.attempt).exists():
                     return End(RunStatus.CANCELLED)
@@ -287,6 +290,10 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
         # Who gets as far as a question makes progress: only deaths in a row are poison.
         deaths = {"deaths": 0, "returned": 0} if end.status == RunStatus.WAITING else {}
         fields["counters"] = {**claim.run.counters, **end.counters, **deaths}
+    if end.status == RunStatus.QUEUED:  # this process ends; another goes on at once
+        if claims.release(claim, end.status, **fields) is not None:
+            hint(lifecycle.ADVANCE, str(claim.run.pk))
+        return False
     if end.status not in ENDED:
         return bool(claims.release(claim, end.status, because=end.because, **fields))
     with transaction.atomic():

@@ -18,6 +18,7 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import StateSnapshot
 from pydantic import BaseModel
 
+from runs.engine import stopping
 from runs.engine.checkpoints import Pool
 from runs.engine.making import Graph, Occasion
 from runs.engine.recorder import Recorder
@@ -32,7 +33,7 @@ WATCH = 0.5  # seconds between looks at whether the run is to be cancelled
 class Outcome:
     """How one stretch of driving ended. ``paused``: the graph stands before something that waits."""
 
-    kind: Literal["paused", "ended", "failed", "limit", "cancelled", "lost", "unavailable"]
+    kind: Literal["paused", "ended", "failed", "limit", "cancelled", "drained", "lost", "unavailable"]
     snapshot: StateSnapshot | None = None
     output: Any = None
     error: dict[str, Any] | None = None
@@ -94,7 +95,7 @@ class Drive:
         except DeskUnavailable as error:
             return Outcome("unavailable", error={"kind": "unavailable", "message": str(error)})
         except GraphDrained:
-            return Outcome("cancelled")
+            return Outcome("drained" if stopping.is_asked() else "cancelled")
         except LimitReached as reached:
             return Outcome("limit", limit=reached.limit)
         except GraphRecursionError:
@@ -153,11 +154,15 @@ def is_over(snapshot: StateSnapshot) -> bool:
 
 @contextlib.asynccontextmanager
 async def _watched(drive: Drive, control: RunControl) -> AsyncIterator[None]:
-    """Drain the graph at its next step when somebody wants the run cancelled or another attempt has begun."""
+    """Drain the graph at its next step when this process is to end, somebody wants the run cancelled or another attempt has
+    begun."""
 
     async def watch() -> None:
         query = "SELECT attempt, cancel_requested_at IS NOT NULL AS cancel FROM runs_run WHERE id = %s"
         while True:
+            if stopping.is_asked():
+                control.request_drain("stopping")
+                return
             await asyncio.sleep(WATCH)
             try:
                 async with drive.pool.connection() as connection:
