@@ -29,7 +29,8 @@ from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
 from runs import given, lifecycle
-from runs.engine import claims, evidence, pauses, registry, released
+from runs.engine import breakpoints, claims, evidence, pauses, registry, released
+from runs.engine.breakpoints import Breakpoint
 from runs.engine.claims import Claim
 from runs.engine.drive import Drive, Outcome, is_over, plain, public
 from runs.engine.making import Graph, Occasion
@@ -225,9 +226,10 @@ class _Attempt:
     def _output(self, snapshot: StateSnapshot) -> Any:
         return plain(snapshot.values)
 
-    def _breakpoints(self, drive: Drive) -> list[str]:
-        named = drive.graph.interrupt_before_nodes
-        return list(drive.graph.nodes) if named == "*" else list(named)
+    def _breakpoints(self, drive: Drive) -> list[Breakpoint]:
+        if not registry.get(self.run.agent.slug).has_breakpoints:
+            return []
+        return self.process.run(breakpoints.stands_at(drive.graph, drive.config))
 
     def _begin_pause(self, drive: Drive, approvals: list[UUID]) -> None:
         """One pause for all that is asked at once; a second look, when some of it is decided, finds it open."""

@@ -24,6 +24,7 @@ from approvals.models import Approval, Decision, Tool
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.states import OPEN, Kind, Status, Verdict
+from runs.engine.breakpoints import Breakpoint
 from runs.engine.claims import Claim
 from runs.interrupts.adapters import named, read
 from runs.interrupts.base import REFUSING, Adapter, Payload, Question, plain
@@ -59,10 +60,10 @@ type Next = Waiting | Ready | Unanswerable
 
 
 @transaction.atomic
-def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[str] = ()) -> Next:
+def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[Breakpoint] = ()) -> Next:
     """What the run needs to go on from ``snapshot``. Makes the approvals that are missing; never one twice."""
     asked = [_Asked(claim, snapshot, payload) for payload in _payloads(claim, snapshot)]
-    held = [_at_breakpoint(claim, snapshot, node) for node in snapshot.next if node in breakpoints]
+    held = [_at_breakpoint(claim, each) for each in breakpoints]
     own = [approval for each in asked for approval in each.approvals] + held
     _close_unasked(claim, own)
     calls = _of_calls(claim)
@@ -284,15 +285,14 @@ def _required(requirements: Mapping[str, Any], question: Question) -> Mapping[st
     return {**requirements, "expires_after": min(question.expires_after, usual) if usual else question.expires_after}
 
 
-def _at_breakpoint(claim: Claim, snapshot: StateSnapshot, node: str) -> Approval:
+def _at_breakpoint(claim: Claim, held: Breakpoint) -> Approval:
     """A static breakpoint is a pause like any other: nobody passes it without a decision."""
     run = claim.run
-    checkpoint = snapshot.config["configurable"].get("checkpoint_id", "")
     ask = requests.Ask(
-        source=SOURCE, source_ref=str(run.pk), request_key=f"breakpoint:{run.pk}:{checkpoint}:{node}", kind=Kind.INTERRUPT,
-        agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id, action=f"interrupt:{node}",
-        args={"node": node}, allowed=[Verdict.APPROVE, Verdict.REJECT], adapter="breakpoint", subject=subject_of(run.input),
-        requester_id=run.requester_id,
+        source=SOURCE, source_ref=str(run.pk), request_key=f"breakpoint:{run.pk}:{held.key}", kind=Kind.INTERRUPT,
+        agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id, action=held.action,
+        args={"node": held.node}, allowed=[Verdict.APPROVE, Verdict.REJECT], adapter="breakpoint",
+        subject=subject_of(run.input), requester_id=run.requester_id,
     )  # fmt: skip
     return requests.request_approval(ask, actor=Actor.desk(run.agent.slug))[0]
 

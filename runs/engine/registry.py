@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from langgraph.prebuilt.tool_node import ToolNode
 
 from agentdesk.groups import groups
 from runs.engine import imports, manifest, requirements
+from runs.engine.breakpoints import has_any
 from runs.engine.making import A_LOOK, Graph, Maker
 from runs.engine.manifest import GraphSpec, Manifest
 from runs.errors import AgentUnavailable, UnknownAgent
@@ -38,6 +39,7 @@ class LoadedAgent:
     graph: Graph | None = None
     maker: Maker | None = None
     tools: dict[str, BaseTool] = field(default_factory=dict)
+    has_breakpoints: bool = False
     error: str = ""
 
 
@@ -115,8 +117,11 @@ def _load(of: Manifest, project: imports.Project, spec: GraphSpec) -> LoadedAgen
             version = _version(Path(module.__file__ or "."))
         maker = Maker(getattr(module, spec.attribute))
         graph = asyncio.run(_look_at(maker))
-        tools = dict(_tools(graph))
-        return LoadedAgent(spec.slug, name, spec.text, version, spec.description, graph, maker, tools)
+        subgraphs = [subgraph for _, subgraph in graph.get_subgraphs(recurse=True)]
+        return LoadedAgent(
+            spec.slug, name, spec.text, version, spec.description, graph, maker, dict(_tools([graph, *subgraphs])),
+            has_breakpoints=has_any(graph, subgraphs),
+        )  # fmt: skip
     except AgentUnavailable as error:
         return LoadedAgent(spec.slug, name, spec.text, version, spec.description, error=str(error))
     except (Exception, SystemExit):  # whatever an agent's code raises is shown to its owners; the other agents work
@@ -139,9 +144,8 @@ def _advice(of: Manifest) -> str:
     return said
 
 
-def _tools(graph: Graph) -> Iterator[tuple[str, BaseTool]]:
+def _tools(graphs: Sequence[Any]) -> Iterator[tuple[str, BaseTool]]:
     """The tools of the ToolNodes in sight, subgraphs too: for the list that admins see. The gate does not rely on it."""
-    graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
     for each in graphs:
         for node in getattr(each, "nodes", {}).values():
             bound = getattr(node, "bound", None)

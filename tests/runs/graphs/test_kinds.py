@@ -90,3 +90,37 @@ def test_a_plain_tool_node_with_a_tool_that_is_asynchronous_only(engine: Engine)
     run = engine.advance(run)
     assert (run.status, engine.output(run)["messages"][-1]["content"]) == (RunStatus.SUCCEEDED, "sent to Ada")
     assert ToolCall.objects.get(run=run).status == CallStatus.SUCCEEDED
+
+
+def held(engine: Engine, run: Run) -> list[str]:
+    """What the run asks now; asking again, as a worker that takes over does, asks nothing new and passes nothing."""
+    asked = [approval.action for approval in engine.pending(run)]
+    run = engine.advance(run)
+    assert (run.status, [approval.action for approval in engine.pending(run)]) == (RunStatus.WAITING, asked)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("agent", "stops"),
+    [
+        ("before", [["interrupt:finish"]]),
+        ("after", [["interrupt:after:begin"]]),
+        ("everywhere", [["interrupt:begin"], ["interrupt:after:begin", "interrupt:finish"]]),
+        ("subgraph-with-breakpoint", [["interrupt:finish"]]),
+    ],
+)
+def test_static_breakpoints_are_passed_by_a_decision_only(engine: Engine, agent: str, stops: list[list[str]]) -> None:
+    run = engine.start(agent, {"log": []})
+    for actions in stops:
+        assert sorted(held(engine, run)) == actions
+        for approval in engine.pending(run):
+            engine.decide(approval)
+        run = engine.advance(run)
+    assert log(engine, run)[-2:] in (["begin", "finish"], ["finish", "finish"])
+
+
+def test_a_refused_breakpoint_stops_the_run_before_its_node(engine: Engine) -> None:
+    run = engine.start("after", {"log": []})
+    engine.decide(engine.pending(run)[0], "reject", message="no")
+    run = engine.advance(run)
+    assert (run.status, run.stop_reason) == (RunStatus.STOPPED, "breakpoint refused")
