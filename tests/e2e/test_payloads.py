@@ -119,7 +119,7 @@ def test_each_family_goes_from_start_to_end_by_its_form(desk, open_as):
         wait_for(page, lambda run=run: Approval.objects.filter(source_ref=str(run.pk), status="pending").exists())
         approval = Approval.objects.get(source_ref=str(run.pk))
         page.goto(reverse("approvals:detail", args=[approval.pk]))
-        expect(page.get_by_text(approval.adapter, exact=True)).to_be_visible()
+        expect(page.get_by_title("How the payload was read")).to_have_text(f"read as {approval.adapter}")
         form(page)
         expect(panel(page, "Outcome")).to_be_visible(timeout=SOON)
     for run, (agent, _form, result) in zip(runs, FAMILIES, strict=True):
