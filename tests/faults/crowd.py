@@ -13,6 +13,15 @@ ENDED = ("succeeded", "failed", "cancelled", "stopped")
 STUCK_AFTER = 60.0  # seconds in which no run of a crowd moved
 
 
+def pending(stage: Stage, runs: list[str]) -> list[dict[str, Any]]:
+    return stage.sql(PENDING, runs=runs)
+
+
+def statuses(stage: Stage, runs: list[str]) -> dict[str, str]:
+    rows = stage.sql("SELECT id::text, status FROM runs_run WHERE id = ANY(%(ids)s::uuid[])", ids=runs)
+    return {row["id"]: row["status"] for row in rows}
+
+
 class Crowd:
     """``total`` runs of the cashier, ``at_once`` of them in flight. Call :meth:`tick` until it says that all have ended."""
 

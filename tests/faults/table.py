@@ -17,6 +17,6 @@ TRIALS = (
     Trial("breakpoint", "kill -9 at a static breakpoint", 45, 4, answers.breakpoint_),
     Trial("call-ids", "models that repeat tool call ids", 60, 6, gate.repeated_ids),
     Trial("in-doubt", "killed inside a tool that is not idempotent; a sync tool past its timeout", 27, 9, outages.in_doubt),
-    Trial("graceful", "graceful stop (SIGTERM) under load", 200, 12, kills.graceful_stop),
+    Trial("graceful", "graceful stop (SIGTERM) under load", 200, 30, kills.graceful_stop),
     Trial("release", "resumed under new code of the agent", 30, 6, answers.next_release),
 )

@@ -133,5 +133,16 @@ def _graph(*nodes: tuple[str, Any], **options: Any) -> Any:
     return builder.compile(**options)
 
 
+def _walk(state: State) -> State:
+    time.sleep(0.25)
+    _post("/wire", to=f"{state['name']}-{len(state.get('answers') or [])}", amount="1.00", key="a step")
+    return {"answers": [*(state.get("answers") or []), "step"]}
+
+
+_walking = StateGraph(State)
+_walking.add_node("walk", _walk)
+_walking.add_edge(START, "walk")
+_walking.add_conditional_edges("walk", lambda state: END if len(state["answers"]) >= 60 else "walk")
+walking = _walking.compile()
 two_questions = _graph(("ask", _twice))
 held = _graph(("begin", lambda state: {"answers": ["begun"]}), ("pay", _pay), interrupt_before=["pay"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults import checks
 from tests.faults.client import Answer, Client
-from tests.faults.crowd import ENDED, PENDING
+from tests.faults.crowd import ENDED, pending, statuses
 from tests.faults.report import Row
 from tests.faults.stage import RUNS, Stage
 
@@ -17,15 +17,6 @@ POINTS_AT_A_PAUSE = (
     "checkpoint.write.after", "resume.after", "pause.look.before", "approval.insert.before", "approval.insert.after",
     "pause.commit.after", "release.before", "release.after", "release.commit.after",
 )  # fmt: skip
-
-
-def pending(stage: Stage, runs: list[str]) -> list[dict[str, Any]]:
-    return stage.sql(PENDING, runs=runs)
-
-
-def statuses(stage: Stage, runs: list[str]) -> dict[str, str]:
-    rows = stage.sql("SELECT id::text, status FROM runs_run WHERE id = ANY(%(ids)s::uuid[])", ids=runs)
-    return {row["id"]: row["status"] for row in rows}
 
 
 def all_wait(stage: Stage, runs: list[str]) -> bool:

@@ -6,9 +6,8 @@ from typing import Any
 
 from tests.faults import checks
 from tests.faults.client import Client
-from tests.faults.crowd import ENDED
+from tests.faults.crowd import ENDED, pending, statuses
 from tests.faults.report import Row
-from tests.faults.rows.answers import pending, statuses
 from tests.faults.stage import Stage
 
 

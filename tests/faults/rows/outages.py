@@ -10,9 +10,8 @@ from functools import partial
 from typing import Any
 
 from tests.faults.client import Client
-from tests.faults.crowd import ENDED, Crowd
+from tests.faults.crowd import ENDED, Crowd, pending, statuses
 from tests.faults.report import Row, percentile
-from tests.faults.rows.answers import pending, statuses
 from tests.faults.rows.kills import zeros
 from tests.faults.stage import Stage, Stopped
 
