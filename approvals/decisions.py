@@ -21,6 +21,7 @@ from agentdesk.people.models import User
 from approvals import access, answers, moves
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotFound, Released
 from approvals.models import Approval, Decision, Review
+from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
@@ -318,7 +319,7 @@ def _required_for(approval: Approval, args: dict[str, Any]) -> tuple[Requirement
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
     )  # fmt: skip
-    evaluation = evaluate_action(facts, source=approval.source, source_ref=approval.source_ref)
+    evaluation = evaluate_action(facts, source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED)
     if evaluation.verdict == Effect.DENY:
         names = ", ".join(rule["name"] for rule in evaluation.rules if rule["matched"] and rule["verdict"] == Effect.DENY)
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})

@@ -48,7 +48,7 @@ class ReviewAdmin(ReadOnly):
 
 @admin.register(Evaluation)
 class EvaluationAdmin(ReadOnly):
-    list_display = ["action", "agent", "verdict", "policy_version", "at", "outcome"]
+    list_display = ["action", "agent", "verdict", "policy_version", "at", "occasion"]
     list_filter = ["verdict"]
     search_fields = ["action", "agent", "source_ref"]
     ordering = ["-pk"]

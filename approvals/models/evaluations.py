@@ -3,9 +3,18 @@
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from approvals.models.rules import Effect
+
+
+class Occasion(models.TextChoices):
+    """Why the policy was asked. One action has one evaluation of the first kind."""
+
+    PROPOSED = "proposed", _("an action was proposed")
+    MODIFIED = "modified", _("a person changed it")
+    EXECUTING = "executing", _("it was about to run")
 
 
 class Evaluation(models.Model):
@@ -24,7 +33,7 @@ class Evaluation(models.Model):
     requirements = models.JSONField(default=dict)
     policy_version = models.BigIntegerField(null=True)
     error = models.TextField(blank=True)
-    outcome = models.CharField(max_length=16, blank=True)
+    occasion = models.CharField(max_length=16, choices=Occasion, default=Occasion.PROPOSED)
 
     class Meta:
         indexes: ClassVar = [

@@ -8,27 +8,32 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from agentdesk.digests import digest
 from approvals.policy.conditions import number_or_none, tell
 
 ORDERED = ("<", "<=", ">", ">=")
-UNSURE = ("exists", "contains", "length")  # these can be told of values about which the others cannot tell
 _PATH = "value"
 
 
 def implies(told: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether ``wanted`` holds wherever ``told`` does, and can be told wherever that can."""
-    if dict(told) == dict(wanted):
+    """Whether ``wanted`` holds wherever ``told`` does, and cannot be told at most where ``told`` cannot.
+
+    Apart from equal conditions this is said of numbers only: what can be told of texts differs from operator to operator.
+    """
+    if digest(dict(told)) == digest(dict(wanted)):  # to Python, 1 and True are equal
         return True
     path, op, value = told.get("path"), told.get("op"), told.get("value", True)
-    if path != wanted.get("path") or "*" in str(path).split(".") or wanted.get("op") in UNSURE:
+    if path != wanted.get("path") or "*" in str(path).split(".") or wanted.get("op") not in (*ORDERED, "=", "!="):
+        return False
+    if not _is_number(wanted.get("value")):
+        return False
+    if op == "in" and isinstance(value, list):
+        return bool(value) and all(_is_number(one) and _holds_for(wanted, one) for one in value)
+    if not _is_number(value):
         return False
     if op == "=":
         return _holds_for(wanted, value)
-    if op == "in" and isinstance(value, list):
-        return bool(value) and all(_holds_for(wanted, one) for one in value)
-    if op in ORDERED and wanted.get("op") in (*ORDERED, "!="):
-        return _bound_implies(str(op), value, str(wanted["op"]), wanted.get("value"))
-    return False
+    return op in ORDERED and wanted["op"] != "=" and _bound_implies(str(op), value, str(wanted["op"]), wanted["value"])
 
 
 def contradiction(conditions: Sequence[Mapping[str, Any]]) -> str:
@@ -87,3 +92,8 @@ def _holds_for(condition: Mapping[str, Any], value: Any) -> bool:
 
 def _fails_for(condition: Mapping[str, Any], value: Any) -> bool:
     return tell({**condition, "path": _PATH}, {_PATH: value}, every=True).holds is False
+
+
+def _is_number(value: Any) -> bool:
+    """A number as such: a text that spells one may be compared as a text, or as a date."""
+    return not isinstance(value, str) and number_or_none(value) is not None

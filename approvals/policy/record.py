@@ -7,6 +7,7 @@ from django.db import DatabaseError
 
 from agentdesk.digests import action_digest, encode
 from approvals.models import Evaluation
+from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate
 from approvals.policy.requirements import normal
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 LONGEST_ACTUAL = 200
 
 
-def evaluate_action(facts: Facts, source: str, source_ref: str) -> Evaluation:
+def evaluate_action(facts: Facts, source: str, source_ref: str, occasion: Occasion = Occasion.PROPOSED) -> Evaluation:
     """Evaluate ``facts`` under the newest policy version and write that down.
 
     Fails closed: whatever goes wrong in the rules, the verdict is ask, and ``error`` says why. A database that cannot be
@@ -46,6 +47,7 @@ def evaluate_action(facts: Facts, source: str, source_ref: str) -> Evaluation:
         requirements=verdict.requirements if verdict.effect == Effect.ASK else {},
         policy_version=version,
         error=_plain(error),
+        occasion=occasion,
     )
 
 

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from agentdesk.digests import decode
+from agentdesk.digests import decode, digest
 from approvals.models import Decision, Evaluation
+from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate
 from approvals.states import Verdict
@@ -102,7 +103,9 @@ def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[Ru
 
 def changed_rules(now: Sequence[RuleSnapshot], then: Sequence[RuleSnapshot]) -> list[RuleSnapshot]:
     """The rules that are not in both, in each of their forms."""
-    return [rule for rule in now if rule not in then] + [rule for rule in then if rule not in now]
+    before, after = ({digest(rule): rule for rule in rules} for rules in (now, then))
+    gone, new = ([rules[key] for key in rules if key not in others] for rules, others in ((before, after), (after, before)))
+    return gone + new
 
 
 def with_rule(rules: Sequence[RuleSnapshot], rule: RuleSnapshot) -> list[RuleSnapshot]:
@@ -112,7 +115,7 @@ def with_rule(rules: Sequence[RuleSnapshot], rule: RuleSnapshot) -> list[RuleSna
 
 def past_calls(teams: "set[UUID] | None", days: float = DAYS, most: int = MOST) -> tuple[list[Past], bool]:
     """The calls of the last ``days`` at agents of these teams (None: all), newest first, and whether older ones were cut."""
-    rows = Evaluation.objects.filter(at__gte=timezone.now() - timedelta(days=days))
+    rows = Evaluation.objects.filter(at__gte=timezone.now() - timedelta(days=days), occasion=Occasion.PROPOSED)
     if teams is not None:
         rows = rows.filter(facts__team__v__in=[str(team) for team in teams])
     found = list(rows.order_by("-at").values("pk", "at", "facts")[: most + 1])

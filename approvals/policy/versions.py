@@ -103,13 +103,19 @@ class Difference:
     parts: tuple[tuple[str, Any, Any], ...] = ()
 
 
+def _same(one: Any, other: Any) -> bool:
+    return digest(one) == digest(other)  # to Python, 1 and True are equal
+
+
 def differences(before: Sequence[RuleSnapshot], after: Sequence[RuleSnapshot]) -> list[Difference]:
     """What ``after`` has that ``before`` had not, in the order of ``after``; what was taken away comes last."""
     old, new = ({str(rule["id"]): rule for rule in rules} for rules in (before, after))
     found = []
     for key, rule in new.items():
         was = old.get(key, {})
-        parts = tuple((part, was.get(part), rule[part]) for part in rule if part != "id" and was.get(part) != rule[part])
+        parts = tuple(
+            (part, was.get(part), rule[part]) for part in rule if part != "id" and not _same(was.get(part), rule[part])
+        )
         if parts:
             found.append(Difference(key, rule["name"], "changed" if was else "added", parts))
     gone = [Difference(key, rule["name"], "removed") for key, rule in old.items() if key not in new]

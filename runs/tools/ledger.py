@@ -16,6 +16,7 @@ from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
 from approvals import decisions, requests
 from approvals.models import Decision, Tool
+from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.record import evaluate_action
 from approvals.states import Kind, Verdict
@@ -222,7 +223,7 @@ def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, A
         return "This agent is switched off."
     if row.approval_id is None and row.tries == 0:
         return None  # evaluated in this very step
-    now = evaluate_action(facts_of(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id))
+    now = evaluate_action(facts_of(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING)
     return "A rule that came since denies this call." if now.verdict == Effect.DENY else None
 
 

@@ -10,9 +10,11 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from approvals.decisions import decide
 from approvals.models import Evaluation, PolicyVersion, Rule, Tool
+from approvals.models.evaluations import Occasion
 from approvals.policy.agreement import interval
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
+from approvals.policy.replay import facts_of
 from approvals.policy.versions import publish
 from approvals.requests import Ask, request_approval
 from approvals.states import Kind, Verdict
@@ -112,6 +114,14 @@ def test_calls_whose_input_is_not_on_record_are_told(cast: Cast, admin: Client):
     page = preview(admin, ADD, rule_form(cast, ("@input.country", "=", "DE")))
     result = page.context["preview"]["replay"]
     assert (result.without_input, result.kinds) == (1, []), "an allow rule that cannot tell lets nothing through"
+
+
+def test_a_call_counts_once_however_often_the_policy_was_asked(cast: Cast, admin: Client):
+    first = called(cast, 10)
+    for occasion in (Occasion.MODIFIED, Occasion.EXECUTING):
+        evaluate_action(facts_of(first.facts), "tests", "", occasion)
+    (kind,) = preview(admin, ADD, rule_form(cast)).context["preview"]["replay"].kinds
+    assert [change.past.evaluation for change in kind.changes] == [first.pk]
 
 
 def test_a_preview_looks_at_no_other_teams_calls(cast: Cast, admin: Client):

@@ -136,6 +136,14 @@ def test_a_wrong_condition_is_told_at_its_field_and_kept_as_typed(cast: Cast, ad
     assert not Rule.objects.exists()
 
 
+def test_a_value_that_only_python_takes_for_the_same_is_a_change(cast: Cast, admin: Client):
+    admin.post(ADD, rule_form(cast, ("amount", "=", "1")))
+    rule = Rule.objects.get()
+    admin.post(reverse("admin:approvals_rule_change", args=[rule.pk]), rule_form(cast, ("amount", "=", "true")))
+    newest = PolicyVersion.objects.latest("pk")
+    assert newest.rules[0]["conditions"][0]["value"] is True
+
+
 def test_a_rule_that_matches_nothing_is_pointed_out(cast: Cast, admin: Client):
     for action, warned in (("isue_refund", True), ("issue_*", False), ("interrupt:review", False)):
         page = admin.post(ADD, rule_form(cast, action=action), follow=True)
