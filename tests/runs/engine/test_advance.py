@@ -146,7 +146,8 @@ def test_it_goes_on_after_dying_between_the_last_task_of_a_step_and_its_checkpoi
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = engine.script("teller", [PAY])
-    put, failures = FencedSaver.aput, []
+    put = FencedSaver.aput
+    failures: list[Any] = []
 
     async def fail_once(self: FencedSaver, *args: Any) -> Any:
         if not failures:

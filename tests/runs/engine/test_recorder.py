@@ -16,10 +16,13 @@ from runs.tools.context import DeskUnavailable
 class Away:
     """A pool whose server has gone."""
 
+    is_gone = True
+
     @asynccontextmanager
     async def connection(self) -> Any:
-        raise psycopg.OperationalError("the connection is closed")
-        yield
+        if self.is_gone:
+            raise psycopg.OperationalError("the connection is closed")
+        yield None
 
 
 @pytest.fixture
