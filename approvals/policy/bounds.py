@@ -20,7 +20,7 @@ def implies(told: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
     Apart from equal conditions this is said of numbers only: what can be told of texts differs from operator to operator.
     """
-    if digest(dict(told)) == digest(dict(wanted)):  # to Python, 1 and True are equal
+    if told == wanted and digest(dict(told)) == digest(dict(wanted)):  # to Python, 1 and True are equal
         return True
     path, op, value = told.get("path"), told.get("op"), told.get("value", True)
     if path != wanted.get("path") or "*" in str(path).split(".") or wanted.get("op") not in (*ORDERED, "=", "!="):
