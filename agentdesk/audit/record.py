@@ -25,9 +25,9 @@ ACTIONS = frozenset(
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
         "approval.expired", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
         "decision.delivered", "decision.unused", "decision.voided",
-        "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered", "tool.changed", "agent.registered",
-        "agent.changed", "user.changed", "team.changed", "membership.changed", "token.created", "token.revoked",
-        "login.succeeded", "login.failed", "logout",
+        "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered",
+        "tool.changed", "agent.registered", "agent.changed", "user.changed", "team.changed", "membership.changed",
+        "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
     }
 )  # fmt: skip
 
