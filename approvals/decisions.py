@@ -366,7 +366,7 @@ def _count(approval: Approval, vote: _Vote, mine: Review, before: dict[str, Any]
     decision = _conclude(approval, vote, mine)
     faults.at("decision.write.after")
     moves.enter(
-        approval, "approval.decided", actor=vote.actor, before=before or {"status": Status.PENDING},
+        approval, "approval.decided", actor=vote.actor, before={**(before or {}), "status": Status.PENDING},
         after={**after, "verdict": decision.verdict, "status": Status.DECIDED, "decision": decision.pk}, content=content,
     )  # fmt: skip
     tell(decided, approval)

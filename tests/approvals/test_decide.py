@@ -93,6 +93,7 @@ def test_it_modifies_and_makes_a_new_version(approval, reviewer):
     assert outcome.decision.digest == approval.digest == expected
     (entry,) = entries(approval, "approval.decided")
     assert entry.before["digest"] != entry.after["digest"]
+    assert (entry.before["status"], entry.after["status"]) == ("pending", "decided")
 
 
 def test_it_takes_a_modification_without_a_change_as_approval(approval, reviewer):
