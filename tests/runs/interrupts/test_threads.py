@@ -40,7 +40,7 @@ def test_a_thread_poisoned_by_an_answer_is_recognised_and_asked_anew(engine: Eng
     void = Decision.objects.get(approval=first)
     assert (run.status, first.status, "ValueError in age" in void.void_reason) == (RunStatus.WAITING, "superseded", True)
     entry = AuditEntry.objects.filter(run_id=run.pk, action="run.continued").latest("id")
-    assert (entry.actor_label, entry.after["asked_again"]) == ("olga", [str(first.pk)])
+    assert (entry.actor_label, (entry.after or {})["asked_again"]) == ("olga", [str(first.pk)])
     (again,) = engine.pending(run)
     assert again.pk != first.pk
 
