@@ -25,9 +25,11 @@ class Breakpoint:
     key: str
 
 
-def has_any(graph: Graph, subgraphs: Sequence[Pregel[Any, Any, Any, Any]]) -> bool:
-    """Whether the graph, or one of its subgraphs, has static breakpoints at all: the others are not looked at for any."""
-    return any(each.interrupt_before_nodes or each.interrupt_after_nodes for each in (graph, *subgraphs))
+def has_any(graphs: Sequence[Any]) -> bool:
+    """Whether a graph or one of its subgraphs has static breakpoints at all: the others are not looked at for any. A subgraph
+    on another server is none of ours."""
+    local = [graph for graph in graphs if isinstance(graph, Pregel)]
+    return any(graph.interrupt_before_nodes or graph.interrupt_after_nodes for graph in local)
 
 
 async def stands_at(graph: Graph, config: RunnableConfig) -> list[Breakpoint]:
@@ -45,7 +47,7 @@ async def _in(root: Graph, graph: Graph, snapshot: StateSnapshot) -> list[Breakp
     inner: dict[str, Graph] = {}
     for task in snapshot.tasks:
         if isinstance(task.state, StateSnapshot):
-            inner = inner or dict(graph.get_subgraphs())
+            inner = inner or {name: each for name, each in graph.get_subgraphs() if isinstance(each, Pregel)}
             if task.name in inner:
                 found += await _in(root, inner[task.name], task.state)
     return found

@@ -117,11 +117,10 @@ def _load(of: Manifest, project: imports.Project, spec: GraphSpec) -> LoadedAgen
             version = _version(Path(module.__file__ or "."))
         maker = Maker(getattr(module, spec.attribute))
         graph = asyncio.run(_look_at(maker))
-        subgraphs = [subgraph for _, subgraph in graph.get_subgraphs(recurse=True)]
+        graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
         return LoadedAgent(
-            spec.slug, name, spec.text, version, spec.description, graph, maker, dict(_tools([graph, *subgraphs])),
-            has_breakpoints=has_any(graph, subgraphs),
-        )  # fmt: skip
+            spec.slug, name, spec.text, version, spec.description, graph, maker, dict(_tools(graphs)), has_any(graphs)
+        )
     except AgentUnavailable as error:
         return LoadedAgent(spec.slug, name, spec.text, version, spec.description, error=str(error))
     except (Exception, SystemExit):  # whatever an agent's code raises is shown to its owners; the other agents work
