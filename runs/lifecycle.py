@@ -253,7 +253,7 @@ def _unanswered(run_id: UUID) -> QuerySet[Approval]:
     return mine.filter(Q(status__in=OPEN) | Q(pk__in=told_not.values("approval")))
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def close(run: Run, status: RunStatus) -> None:
     """Tidy up behind an ended run, in the transaction that ends it.
 
@@ -266,13 +266,14 @@ def close(run: Run, status: RunStatus) -> None:
     for approval in mine.filter(status__in=OPEN):
         requests.withdraw(approval.pk, actor, because)
     left = Decision.objects.filter(approval__in=mine, delivered_at__isnull=True, voided_at__isnull=True)
-    told = Step.objects.filter(run=run, kind=StepKind.DECISION, key__in=left.values("pk")).values("key")
-    decisions.mark_delivered([one.pk for one in left.filter(Q(consumed_at__isnull=False) | Q(pk__in=told))])
-    if status == RunStatus.CANCELLED:
-        for decision in left.all():
+    if left.exists():
+        told = Step.objects.filter(run=run, kind=StepKind.DECISION, key__in=left.values("pk")).values("key")
+        decisions.mark_delivered([one.pk for one in left.filter(Q(consumed_at__isnull=False) | Q(pk__in=told))])
+        for decision in left.all() if status == RunStatus.CANCELLED else ():
             requests.supersede(decision.approval_id, actor, because)
+        decisions.mark_delivered([one.pk for one in left.all()], unused=because)
+    if status == RunStatus.CANCELLED:
         calls.withdraw_open(run)
-    decisions.mark_delivered([one.pk for one in left.all()], unused=because)
     _close_steps(run)
 
 
@@ -280,6 +281,8 @@ def _close_steps(run: Run) -> None:
     """No step of an ended run is at work: a wait is over, anything else was lost with its worker."""
     open_ = Step.objects.filter(run=run, status=StepStatus.OPEN)
     left = list(open_.values_list("pk", flat=True))
+    if not left:
+        return
     open_.filter(kind=StepKind.PAUSE).update(status=StepStatus.DONE, ended_at=timezone.now())
     open_.update(status=StepStatus.LOST, ended_at=timezone.now())
     for pk, revision in Step.objects.filter(pk__in=left).values_list("pk", "revision"):

@@ -22,7 +22,7 @@ from runs.tools.results import ToolError, dump, error_message
 LOST = "Its worker ended while it was at work. It is safe to repeat, and its run has ended."
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def leave(run: Run, status: RunStatus) -> None:
     """The run has ended in ``status`` under ``run.attempt``: its calls that are still at work are in doubt. One that is safe to
     repeat waits for its run to be continued, or failed where that cannot be."""
