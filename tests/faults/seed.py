@@ -11,15 +11,17 @@ if __name__ == "__main__":
 
     from agentdesk.audit.record import Actor
     from agentdesk.people.demo import seed_people
-    from agentdesk.people.models import User
+    from agentdesk.people.models import Membership, Role, User
     from agentdesk.people.tokens import create_token
     from approvals.models import Rule
     from approvals.policy.versions import publish
     from runs.engine.agents import sync_agents
 
-    _, people = seed_people()
+    team, people = seed_people()
+    program = User.objects.create_user("program", kind=User.Kind.SERVICE)
+    Membership.objects.create(user=program, team=team, role=Role.OPERATOR)
     sync_agents()
     Rule.objects.create(name="Delegating needs nobody", agent="delegating", action="delegate", verdict="allow")
     publish(people["admin"], "faults")
-    users = User.objects.filter(username__in=("operator", "reviewer", "second"))
+    users = User.objects.filter(username__in=("operator", "reviewer", "second", "program"))
     print(json.dumps({user.username: create_token(user, "faults", actor=Actor.of(user))[1] for user in users}))  # noqa: T201

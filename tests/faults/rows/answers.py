@@ -31,7 +31,7 @@ def all_ended(stage: Stage, runs: list[str]) -> bool:
 def two_reviewers(stage: Stage, size: int, row: Row) -> None:
     """Two people, each at a web process of their own, post at the same moment: one approves, one rejects."""
     stage.start_desk(webs=2, workers=0, sweeps=0, beat=False)
-    asker = Client(stage, "operator")
+    asker = Client(stage, "program")
     people = [Client(stage, "reviewer"), Client(stage, "second")]
     people[1].webs.reverse()
     start, end = threading.Barrier(3), threading.Barrier(3)
