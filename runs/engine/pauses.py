@@ -84,7 +84,9 @@ def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[Breakpoint
                     return Unanswerable("expired")
                 open_ += each.ask_again(unfit)
         open_ += each.missing(standing)
-    if open_ and not (_goes_on_at_once(claim) and (answers or taken) and not held):
+    # Only with what the graph was not given yet: a decision that it had and did not use brings it no further.
+    news = any(decision.delivered_at is None for decision in taken)
+    if open_ and not (news and not held and _goes_on_at_once(claim)):
         return Waiting(open_)
     return Ready(Command(resume=answers) if answers else None, taken)
 
@@ -166,13 +168,18 @@ class _Asked:
 def _close_unasked(claim: Claim, asked: Sequence[Approval]) -> None:
     """What the run asked before and asks no more: its thread went on, or the node asks something else now. Open questions are
     superseded; a decision that nobody waits for is marked, never sent."""
+    unheard = Q(decisions__isnull=False, decisions__delivered_at__isnull=True, decisions__voided_at__isnull=True)
     mine = Approval.objects.filter(source=SOURCE, source_ref=str(claim.run.pk), kind=Kind.INTERRUPT)
-    gone = mine.exclude(pk__in=[approval.pk for approval in asked])
-    for approval in gone.filter(status__in=OPEN):
-        requests.supersede(approval.pk, Actor.desk(), "The agent does not ask this any more.")
-    left = Decision.objects.filter(approval__in=gone, delivered_at__isnull=True, voided_at__isnull=True)
-    if ids := list(left.values_list("pk", flat=True)):
-        mark_delivered(ids)
+    gone = mine.exclude(pk__in=[approval.pk for approval in asked]).filter(Q(status__in=OPEN) | unheard).distinct()
+    decided = []
+    for approval in gone:
+        if approval.status in OPEN:
+            requests.supersede(approval.pk, Actor.desk(), "The agent does not ask this any more.")
+        else:
+            decided.append(approval.pk)
+    if decided:
+        left = Decision.objects.filter(approval__in=decided, delivered_at__isnull=True, voided_at__isnull=True)
+        mark_delivered(list(left.values_list("pk", flat=True)))
 
 
 def _goes_on_at_once(claim: Claim) -> bool:

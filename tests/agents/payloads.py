@@ -1,6 +1,7 @@
 """Small graphs that ask people, each as an outsider would write it: nothing here knows the desk."""
 
 import datetime as dt
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, TypedDict
@@ -214,9 +215,21 @@ def right(state: Both) -> Both:
     return {"right": interrupt("right?")}
 
 
+def wandering(state: Both) -> Both:
+    """Asks in other words each time that its node runs."""
+    return {"right": interrupt({"question": "right?", "asked_at": time.monotonic_ns()})}
+
+
 _both = StateGraph(Both)
 for _node in (left, right):
     _both.add_node(_node.__name__, _node)
     _both.add_edge(START, _node.__name__)
     _both.add_edge(_node.__name__, END)
 both = _both.compile()
+
+_wanders = StateGraph(Both)
+for _node in (left, wandering):
+    _wanders.add_node(_node.__name__, _node)
+    _wanders.add_edge(START, _node.__name__)
+    _wanders.add_edge(_node.__name__, END)
+wanders = _wanders.compile()

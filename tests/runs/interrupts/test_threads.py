@@ -106,6 +106,21 @@ def test_it_waits_for_all_answers_or_takes_each_as_it_comes(engine: Engine) -> N
     assert (patient.status, output["left"], output["right"]) == (RunStatus.SUCCEEDED, "", "b")
 
 
+def test_a_node_that_runs_again_and_asks_something_else_supersedes_what_it_asked(engine: Engine) -> None:
+    at_once("p-wanders")
+    run = engine.start("p-wanders", {"topic": "tea"})
+    left, before = sorted(engine.pending(run), key=lambda approval: approval.action)
+    engine.decide(left, "respond", answer="a")
+    run = engine.advance(run)
+    (now,) = engine.pending(run)
+    before.refresh_from_db()
+    assert (run.status, before.status) == (RunStatus.WAITING, "superseded")
+    assert now.args["asked_at"] > before.args["asked_at"]
+    engine.decide(now, "respond", answer=True)
+    run = engine.advance(run)
+    assert (run.status, engine.output(run)["right"]) == (RunStatus.SUCCEEDED, True)
+
+
 def test_it_runs_an_approved_call_at_once_while_its_sibling_still_waits(engine: Engine) -> None:
     at_once("teller")
     run = engine.script("teller", [PAY, {**PAY, "args": {"to": "bob", "amount": "2.00"}}])
@@ -148,3 +163,17 @@ def test_new_input_supersedes_what_was_asked_and_what_was_decided_and_not_handed
         engine.decide(approval, "respond", answer="new")
     run = engine.advance(run)
     assert (engine.output(run)["left"], engine.output(run)["right"]) == ("new", "new")
+
+
+def test_a_decision_that_the_thread_has_and_nobody_marked_is_marked_and_not_sent_again(engine: Engine) -> None:
+    run = engine.start("p-two", {"topic": "tea"})
+    (first,) = engine.pending(run)
+    engine.decide(first, "respond", answer="one")
+    run = engine.advance(run)
+    Decision.objects.filter(approval=first).update(delivered_at=None)  # as where a worker died before it could say so
+    run = engine.advance(run)
+    first.refresh_from_db()
+    assert Decision.objects.get(approval=first).delivered_at is not None
+    assert (first.status, len(engine.pending(run))) == ("decided", 1)
+    engine.decide(engine.pending(run)[0], "respond", answer="two")
+    assert engine.output(engine.advance(run))["result"] == ["one", "two"]
