@@ -36,6 +36,10 @@ class Project:
         if self.private:
             sys.meta_path.insert(0, self)
 
+    def load(self, place: Path | str) -> ModuleType:
+        """The module in a file, or of a dotted name."""
+        return self.file(place) if isinstance(place, Path) else self.module(place)
+
     def module(self, name: str) -> ModuleType:
         """Import one of the project's modules, or an installed one, by its dotted name."""
         return importlib.import_module(f"{self.key}.{name}" if name.partition(".")[0] in self.private else name)

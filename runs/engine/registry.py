@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from django.conf import settings
@@ -101,20 +102,21 @@ def _load_manifests(entries: tuple[str, ...]) -> Iterator[LoadedAgent]:
         if _only is None or str(each.path) in _only:
             each.set_environment()
             project = imports.project_in(each.path.resolve().parent, each.import_paths)
-            yield from (_load(each, project, spec) for spec in each.graphs)
+            modules: dict[Path | str, ModuleType] = {}
+            yield from (_load(each, project, spec, modules) for spec in each.graphs)
 
 
-def _load(of: Manifest, project: imports.Project, spec: GraphSpec) -> LoadedAgent:
+def _load(of: Manifest, project: imports.Project, spec: GraphSpec, modules: dict[Path | str, ModuleType]) -> LoadedAgent:
+    """One graph. ``modules`` are those read so far: a file that holds several graphs is executed once."""
     version, name = "", str(spec.manifest)
     try:
         if spec.is_javascript:
             raise AgentUnavailable("JavaScript graphs are not supported: the desk runs graphs written in Python.")
         if isinstance(spec.module, Path):
             version = _version(spec.module)
-            module = project.file(spec.module)
-        else:
-            module = project.module(spec.module)
-            version = _version(Path(module.__file__ or "."))
+        module = modules.get(spec.module) or project.load(spec.module)
+        modules[spec.module] = module
+        version = version or _version(Path(module.__file__ or "."))
         maker = Maker(getattr(module, spec.attribute))
         graph = asyncio.run(_look_at(maker))
         graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]

@@ -188,6 +188,12 @@ def test_projects_with_modules_of_one_name_and_of_the_desks_names_find_their_own
     assert all(str(module.__file__).startswith(str(Path(registry.__file__).parents[2])) for module in (approvals, runs))
 
 
+def test_a_file_that_holds_several_graphs_is_executed_once(project: Project, load: Load) -> None:
+    code = f"import os\nWHO = os.environ['TIMES_X'] = os.environ.get('TIMES_X', '') + 'x'\n{GRAPH}"
+    loaded = load(project("one", {"first": "./agent.py:graph", "second": "./agent.py:builder"}, {"agent.py": code}))
+    assert {_said(agent) for agent in loaded.values()} == {"x"}
+
+
 def test_a_src_layout_is_importable(project: Project, load: Load) -> None:
     files = {
         "pyproject.toml": "[project]\nname = 'x'\n",
