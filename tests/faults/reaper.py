@@ -22,6 +22,7 @@ WEB_POINTS = (
 )  # fmt: skip
 SWEEP_POINTS = ("sweep.before", "sweep.after", "hint.send.before", "hint.send.after")
 OF_GROUP = {"runs": WORKER_POINTS, "web": WEB_POINTS, "desk": SWEEP_POINTS}
+CALM_EACH = 10  # kills of workers
 UNREACHED = 6.0  # seconds after which another point of the group is tried
 
 # Whose work died: runs that were at work in a process that is gone.
@@ -67,6 +68,7 @@ class Reaper:
         self._armed: dict[str, Armed] = {}
         self._turn: Counter[str] = Counter()
         self._deaths: list[float] = []
+        self._calm = False  # nobody is killed until all victims go on: so that there are deaths alone to measure
         self._victims: dict[tuple[str, int], float] = {}  # run, attempt -> when its worker died
         self._next_beat = time.monotonic()
 
@@ -93,6 +95,9 @@ class Reaper:
             armed.since = now  # taken: it reports in a moment
             return
         self._armed.pop(group, None)
+        self._calm = self._calm and bool(self._victims)
+        if self._calm and group != "web":
+            return
         living = [name for name, child in self.stage.children.items() if child.group == group and self.stage.is_ready(name)]
         if self.of_group[group] >= self.limits[group] or len(living) < (2 if group != "desk" else 1):
             return
@@ -124,6 +129,7 @@ class Reaper:
                     self._victims[row["id"], row["attempt"]] = died  # it may have died before, in the same wait
                 else:
                     self._victims.setdefault((row["id"], row["attempt"]), died)
+            self._calm = self.of_group[group] % CALM_EACH == 1
         self.stage.revive(name)
 
     def _strike_beat(self) -> None:

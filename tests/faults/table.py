@@ -4,13 +4,13 @@ from tests.faults.report import Trial
 from tests.faults.rows import answers, gate, kills, outages
 
 TRIALS = (
-    Trial("kills", "kill -9 at ≥ 20 named points", 1000, 10, kills.at_every_point),
-    Trial("thrice", "every Celery message delivered three times, in random order", 1000, 10, kills.three_times),
-    Trial("two-workers", "two workers ordered to advance the same run", 1000, 12, kills.two_workers),
+    Trial("kills", "kill -9 at ≥ 20 named points", 1000, 6, kills.at_every_point),
+    Trial("thrice", "every Celery message delivered three times, in random order", 1000, 6, kills.three_times),
+    Trial("two-workers", "two workers ordered to advance the same run", 1000, 6, kills.two_workers),
     Trial("broker", "Valkey stopped 60 s under 10 decisions/s", 60, 6, outages.broker_away),
     Trial("postgresql", "PostgreSQL restarted 20 times during 500 runs", 500, 12, kills.postgresql_restarted),
     Trial("reviewers", "two reviewers at once", 10_000, 50, answers.two_reviewers),
-    Trial("redelivered", "approval redelivered to the next interrupt of the same node", 1000, 10, answers.redelivered),
+    Trial("redelivered", "approval redelivered to the next interrupt of the same node", 1000, 6, answers.redelivered),
     Trial("langchain", "langchain #40492 and #40166 replayed through the gate", 40, 4, gate.langchain_issues),
     Trial("changed", "stored arguments changed in the database after approval", 40, 4, gate.changed_arguments),
     Trial("lost-lock", "a worker that lost its lock but lives on", 60, 3, outages.lost_lock),
