@@ -95,10 +95,11 @@ def drawn(request: HttpRequest, run_id: UUID) -> HttpResponse:
 def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = visible(request, run_id)
     try:
-        lifecycle.cancel(run.pk, actor=Actor.from_request(request))
+        run = lifecycle.cancel(run.pk, actor=Actor.from_request(request))
     except RunError as refused:
         return _refusal(request, run, refused)
-    messages.success(request, _("The run is being cancelled."))
+    is_over = run.status == RunStatus.CANCELLED
+    messages.success(request, _("The run was cancelled.") if is_over else _("The run is being cancelled."))
     return redirect("runs:detail", run.pk)
 
 

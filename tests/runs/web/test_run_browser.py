@@ -184,7 +184,8 @@ def test_it_starts_a_run_and_cancels_it_by_hand(signed_in):
     page.get_by_role("button", name="Start Support agent").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Refund order 47986.")
     page.get_by_role("button", name="Cancel this run").click()
-    expect(page.locator("#run")).to_contain_text("Olive Park asked to cancel this run.")
+    expect(page.locator("#run")).to_contain_text("Olive Park cancelled this run.")
+    expect(page.get_by_text("The run was cancelled.")).to_be_visible()
 
 
 def test_it_can_be_read_by_everybody(signed_in):
