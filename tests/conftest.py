@@ -100,6 +100,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Generator[None]:
         yield
         close_connections()
         make_database(database_name())
+        close_connections()  # what a left-over thread had opened meanwhile led to the database that is gone
 
 
 @pytest.fixture(scope="session")

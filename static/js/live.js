@@ -18,6 +18,7 @@
 const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
+const OVERTAKEN_MS = 400;
 const FINAL_CODES = new Set([4401, 4403]);
 
 const wire = document.getElementById("wire");
@@ -174,6 +175,7 @@ function tellTheOthers(frame, shown) {
   for (const region of document.querySelectorAll(`[data-watch="${CSS.escape(name)}"][data-refetch]`)) {
     const isPart = frame.kind === "row" || frame.run;
     if (isPart ? !shown : version(region) < frame.version) refetch(region);
+    else if (underway.has(region.dataset.refetch)) refetchSoon(region, OVERTAKEN_MS); // what is on its way may not have it yet
   }
 }
 

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -77,6 +78,34 @@ def test_it_fills_the_inbox_without_reloading(open_as, people):
     decide(first, second)
     expect(row_of(page, first)).to_contain_text("Approved by Sam Ashby")
     expect(row_of(page, first)).to_have_count(0, timeout=9_000)
+
+
+def test_it_keeps_a_row_that_was_pushed_while_an_older_list_was_on_its_way(open_as, people):
+    team, reviewer, second = people
+    decided = ask(team, risk="low")
+    page = open_as(reviewer, "/")
+    is_live(page)
+    page.mouse.move(1400, 10)
+    made = []
+
+    def slow(route):
+        answer = route.fetch()
+        made.append(ask(team, risk="critical"))
+        decide(decided, second)
+        time.sleep(1)  # both are pushed before the older list comes
+        route.fulfill(response=answer)
+
+    page.wait_for_timeout(500)
+    page.route("**/rows/**", slow, times=1)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    for _ in range(100):
+        if made:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(2_500)  # the older list has come by now, and another one after it
+    expect(row_of(page, made[0])).to_be_visible()
+    expect(page.get_by_role("link", name="Critical")).to_contain_text("1")
+    expect(page.locator("[data-row]:not([data-gone])")).to_have_count(1)
 
 
 def test_it_shows_nothing_of_another_team(open_as, people):
