@@ -18,6 +18,7 @@ from django.db import connections
 from django.test import override_settings
 from psycopg import sql
 
+from agentdesk.live.sender import sender
 from tests.desk import Desk, desk_environment
 from tests.services import SUPERUSER_URL, TEMPLATE
 
@@ -78,9 +79,11 @@ def database(name: str) -> Iterator[None]:
     try:
         yield
     finally:
+        sender().flush(5)  # what is sent in the background asks the database too
         close_connections()
         for alias in ("default", "owner"):
             connections[alias].settings_dict["NAME"] = usual
+        close_connections()  # a pool that another thread had opened meanwhile leads to the other database
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +101,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Generator[None]:
     """Real commits, from any thread or process; afterwards the database is a fresh copy of the template."""
     with django_db_blocker.unblock():
         yield
+        sender().flush(5)
         close_connections()
         make_database(database_name())
         close_connections()  # what a left-over thread had opened meanwhile led to the database that is gone

@@ -76,6 +76,22 @@ document.addEventListener("desk:shown", ({ detail }) => {
   refetchSoon(document.getElementById("inbox-count"), COUNT_WITHIN_MS);
 });
 
+// A list that was fetched holds what is new, too: under the pointer or the focus that waits as well.
+document.addEventListener("desk:fetched", ({ detail }) => {
+  if (detail.incoming.id !== "rows" || !list()) return;
+  waiting.clear();
+  if (!busy() || "filtered" in region().dataset || "done" in region().dataset) return;
+  for (const row of detail.incoming.querySelectorAll("[data-row]:not([data-gone])")) {
+    if (document.getElementById(row.id)) continue;
+    row.remove();
+    waiting.set(row.id, row);
+  }
+});
+
+document.addEventListener("desk:placed", ({ detail }) => {
+  if (detail.id === "rows") tidy();
+});
+
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-fresh]")) showWaiting();
 });

@@ -13,6 +13,7 @@
 //
 // Others listen:  desk:new    on the list, cancelable: {frame, incoming} is about to be added
 //                 desk:shown  on the document: {frame}, after what came with it was put in place
+//                 desk:fetched  on a region: {incoming} is about to take its place; desk:placed on the document: {id}, after it
 //                 desk:token  on the document: {run, step, seq, text}
 
 const SILENCE_MS = 40_000;
@@ -234,7 +235,11 @@ async function refetchOnce(region, url) {
     if (!current || version(incoming) < version(current)) continue;
     if (current.matches("[data-merge]")) merge(current, incoming);
     else if (current.matches("[data-keep-typing]")) offer(current, incoming);
-    else await place(current, incoming);
+    else {
+      current.dispatchEvent(new CustomEvent("desk:fetched", { bubbles: true, detail: { incoming } }));
+      await place(current, incoming);
+      document.dispatchEvent(new CustomEvent("desk:placed", { detail: { id: incoming.id } }));
+    }
   }
 }
 

@@ -2,10 +2,11 @@
 
 import threading
 import time
+from uuid import uuid4
 
+import psutil
 import pytest
 import redis
-from django.conf import settings
 from django.db import transaction
 
 from agentdesk.live import push as push_module
@@ -155,33 +156,58 @@ def test_it_tells_at_once_where_there_is_no_transaction(recorded, django_db_bloc
     ]
 
 
-def test_it_puts_tasks_into_the_queues_of_this_desk():
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.delete(settings.QUEUE_RUNS, settings.QUEUE_DESK)
-        hint("runs.tasks.advance", "some-run")
-        hint("approvals.tasks.sweep")
-        assert flush(10)
-        try:
-            assert (client.llen(settings.QUEUE_RUNS), client.llen(settings.QUEUE_DESK)) == (1, 1)
-            assert b"some-run" not in client.lrange(settings.QUEUE_DESK, 0, -1)[0]
-        finally:
-            client.delete(settings.QUEUE_RUNS, settings.QUEUE_DESK)
+class Queues:
+    """What is put into the broker's queues, also where a running desk takes it out again at once."""
+
+    def __init__(self, client):
+        self.client, self.monitor = client, client.monitor()
+        self.monitor.__enter__()
+        self.marks = 0
+
+    def put(self, task):
+        """The names of the queues into which messages of this task were put since the last call, in order."""
+        self.marks += 1
+        mark = f"mark-{self.marks}-{uuid4()}"
+        self.client.echo(mark)
+        found = []
+        while mark not in (command := self.monitor.next_command()["command"]):
+            words = command.split(" ", 2)
+            if words[0].upper() == "LPUSH" and task in command:
+                found.append(words[1])
+        return found
 
 
-def test_it_survives_the_loss_of_its_connections():
+@pytest.fixture
+def queues(settings):
+    settings.AGENTS = settings.AGENTS[:1]  # with several, the queue of a run is asked of the database
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.delete(settings.QUEUE_DESK)
-        hint("approvals.tasks.sweep")
-        assert flush(10)
-        failed = sender().hints.counts.failed
-        client.client_kill_filter(_type="normal", skipme=True)
-        hint("approvals.tasks.sweep")
-        assert flush(10)
-        try:
-            assert sender().hints.counts.failed == failed
-            assert client.llen(settings.QUEUE_DESK) == 2
-        finally:
-            client.delete(settings.QUEUE_DESK)
+        found = Queues(client)
+        yield found
+        found.monitor.__exit__(None, None, None)
+
+
+def test_it_puts_tasks_into_the_queues_of_this_desk(queues, settings):
+    hint("runs.tasks.advance", str(uuid4()))
+    hint("tests.nobody.does.this")
+    assert flush(10)
+    assert queues.put("runs.tasks.advance") == [settings.QUEUE_RUNS]
+    hint("tests.nobody.does.this")
+    assert flush(10)
+    assert queues.put("tests.nobody.does.this") == [settings.QUEUE_DESK]
+
+
+def test_it_survives_the_loss_of_its_connections(queues, settings):
+    hint("tests.nobody.does.this")
+    assert flush(10)
+    failed = sender().hints.counts.failed
+    own = {f"{each.laddr.ip}:{each.laddr.port}" for each in psutil.Process().net_connections("tcp")}
+    for each in queues.client.client_list():
+        if each["addr"] in own and each["cmd"] not in ("monitor", "client|list"):
+            queues.client.client_kill_filter(_id=each["id"])
+    hint("tests.nobody.does.this")
+    assert flush(10)
+    assert sender().hints.counts.failed == failed
+    assert queues.put("tests.nobody.does.this") == [settings.QUEUE_DESK] * 2
 
 
 def test_it_starts_anew_in_a_forked_process():

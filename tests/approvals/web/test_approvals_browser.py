@@ -108,6 +108,24 @@ def test_it_keeps_a_row_that_was_pushed_while_an_older_list_was_on_its_way(open_
     expect(page.locator("[data-row]:not([data-gone])")).to_have_count(1)
 
 
+def test_a_list_that_is_fetched_moves_no_row_under_the_pointer(open_as, people):
+    team, reviewer, _second = people
+    first = ask(team, risk="low")
+    page = open_as(reviewer, "/")
+    is_live(page)
+    row_of(page, first).hover()
+    later = ask(team, risk="critical")
+    expect(page.locator("[data-fresh]")).to_contain_text("1 new")
+    with page.expect_response("**/rows/**"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(500)
+    expect(row_of(page, later)).to_have_count(0)
+    expect(page.locator("[data-fresh]")).to_contain_text("1 new")
+    page.locator("[data-fresh]").click()
+    expect(row_of(page, later)).to_be_visible()
+    expect(page.locator("[data-fresh]")).to_be_hidden()
+
+
 def test_it_shows_nothing_of_another_team(open_as, people):
     team, _reviewer, _second = people
     page = open_as(make_user(make_team("Finance"), name="eve"), "/")
