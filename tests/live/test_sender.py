@@ -164,15 +164,15 @@ class Queues:
         self.monitor.__enter__()
         self.marks = 0
 
-    def put(self, task):
-        """The names of the queues into which messages of this task were put since the last call, in order."""
+    def put(self, text):
+        """The names of the queues into which messages with this text were put since the last call, in order."""
         self.marks += 1
         mark = f"mark-{self.marks}-{uuid4()}"
         self.client.echo(mark)
         found = []
         while mark not in (command := self.monitor.next_command()["command"]):
             words = command.split(" ", 2)
-            if words[0].upper() == "LPUSH" and task in command:
+            if words[0].upper() == "LPUSH" and text in command:
                 found.append(words[1])
         return found
 
@@ -187,10 +187,10 @@ def queues(settings):
 
 
 def test_it_puts_tasks_into_the_queues_of_this_desk(queues, settings):
-    hint("runs.tasks.advance", str(uuid4()))
-    hint("tests.nobody.does.this")
+    run = str(uuid4())
+    hint("runs.tasks.advance", run)
     assert flush(10)
-    assert queues.put("runs.tasks.advance") == [settings.QUEUE_RUNS]
+    assert queues.put(run) == [settings.QUEUE_RUNS]
     hint("tests.nobody.does.this")
     assert flush(10)
     assert queues.put("tests.nobody.does.this") == [settings.QUEUE_DESK]
