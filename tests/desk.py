@@ -108,7 +108,7 @@ class Desk:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def wait_for_web(self, name: str) -> None:
-        self._wait(name, lambda: self._answers(self.ports[name]), "does not answer")
+        self._wait(name, lambda: answers(self.ports[name]), "does not answer")
 
     def wait_for_log(self, name: str, text: str) -> None:
         self._wait(name, lambda: text in self.log(name), f"does not say {text!r}")
@@ -132,15 +132,17 @@ class Desk:
                 raise AssertionError(f"{name} {complaint} (status {process.poll()}):\n{self.log(name)[-4000:]}")
             time.sleep(0.05)
 
-    def _answers(self, port: int) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+
+def answers(port: int) -> bool:
+    """Whether a web process serves there."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def desk_environment(folder: Path, database_url: str, owner_url: str) -> dict[str, str]:

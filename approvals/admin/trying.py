@@ -179,4 +179,5 @@ def preview_page(admin: Any, request: HttpRequest, obj: Any, form: Any, result: 
         "media": admin.media + shown.media, "inline_admin_formsets": [], "errors": helpers.AdminErrorList(form, []),
         "preserved_filters": admin.get_preserved_filters(request), "preview": result,
     }  # fmt: skip
-    return admin.render_change_form(request, context, add=not change, change=change, obj=obj)  # type: ignore[no-any-return]
+    shown_page: HttpResponse = admin.render_change_form(request, context, add=not change, change=change, obj=obj)
+    return shown_page

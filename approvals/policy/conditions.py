@@ -65,7 +65,7 @@ class Condition:
         ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
         if self.test is None:
             return Told(self.path, self.op, self.value, None, None)
-        found = _found(scope, self.parts)
+        found = values_at(scope, self.parts)
         actual = found if "*" in self.parts else (found[0] if found else None)
         if self.op == "exists":
             present = any(item is not None for item in found)
@@ -118,12 +118,8 @@ def problems_of_all(conditions: Any) -> list[str]:
     ]
 
 
-def values_at(scope: Mapping[str, Any], path: str) -> list[Any]:
-    """All values at ``path``; empty when it leads nowhere."""
-    return _found(scope, path.split("."))
-
-
-def _found(scope: Mapping[str, Any], parts: Sequence[str]) -> list[Any]:
+def values_at(scope: Mapping[str, Any], parts: Sequence[str]) -> list[Any]:
+    """All values at a path, given as its parts; empty when it leads nowhere."""
     found: list[Any] = [scope]
     for part in parts:
         if len(found) == 1 and type(found[0]) is dict and part != "*":  # nearly always, and quicker

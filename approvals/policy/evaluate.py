@@ -90,7 +90,7 @@ def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdi
     """The verdict of ``rules`` on ``facts``. Raises for a rule without the parts of a snapshot; the caller must then ask."""
     scope, team = facts.scope(), str(facts.team_id)
     prepared = [rule if isinstance(rule, ReadyRule) else ReadyRule.of(rule) for rule in rules]
-    explained = [(one, explain(one, scope)) for one in prepared if _concerns(one, facts, team)]
+    explained = [(one, explain(one, scope)) for one in prepared if concerns(one, facts, team)]
     matching = [one for one, told in explained if told.matched and told.mode == Rule.Mode.ACTIVE]
     ordered = sorted((told for _one, told in explained), key=lambda rule: (not rule.matched, -rule.priority, rule.name))
     effects = {one.rule["verdict"] for one in matching}
@@ -101,11 +101,6 @@ def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdi
         return Verdict(Effect.ALLOW, rules=tuple(ordered))
     asking = [one.requires for one in matching if one.rule["verdict"] == Effect.ASK]
     return Verdict(Effect.ASK, unite(asking), tuple(ordered), doubts)
-
-
-def concerns(rule: RuleSnapshot, facts: Facts) -> bool:
-    """Whether the rule speaks about this agent, action and effect at all."""
-    return _concerns(ReadyRule.of(rule), facts, str(facts.team_id))
 
 
 def explain(ready_rule: ReadyRule, scope: Mapping[str, Any]) -> Explained:
@@ -136,7 +131,8 @@ def required_by(rule: RuleSnapshot) -> dict[str, Any]:
     }
 
 
-def _concerns(one: ReadyRule, facts: Facts, team: str) -> bool:
+def concerns(one: ReadyRule, facts: Facts, team: str) -> bool:
+    """Whether the rule speaks about this agent, action and effect at all. ``team``: the facts' team as text."""
     rule = one.rule
     if rule["mode"] not in (Rule.Mode.ACTIVE, Rule.Mode.SHADOW):
         return False

@@ -83,14 +83,14 @@ class Replay:
 
 def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[RuleSnapshot], *, cut: bool = False) -> Replay:
     """Judge ``calls`` under the rules ``now`` and under those of ``then``. Pure."""
-    changed = changed_rules(now, then)
-    reads_input = any(str(c.get("path", "")).startswith("@input") for rule in changed for c in rule["conditions"])
+    changed = [ReadyRule.of(rule) for rule in changed_rules(now, then)]
+    reads_input = any(condition.path.startswith("@input") for one in changed for condition in one.conditions)
     ready_now, ready_then = ([ReadyRule.of(rule) for rule in rules] for rules in (now, then))
     found: dict[tuple[Effect, Effect], list[Change]] = defaultdict(list)
     looked_at = concerned = without_input = 0
     for past in calls:
         looked_at += 1
-        if not any(concerns(rule, past.facts) for rule in changed):
+        if not any(concerns(one, past.facts, str(past.facts.team_id)) for one in changed):
             continue
         concerned += 1
         without_input += reads_input and not past.has_input

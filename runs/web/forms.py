@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from runs.errors import InputTooLarge, InvalidInput, RunError
 from runs.models import Agent
 
 
@@ -49,6 +50,12 @@ class StartForm(forms.Form):
     def subject(self) -> str:
         """The name of the field that holds the input."""
         return "input" if self.as_json else "words"
+
+    def refuse(self, refused: RunError) -> int:
+        """Say why the verb did not do it, at the field where that is its fault; return the HTTP status."""
+        at_field = isinstance(refused, (InvalidInput, InputTooLarge))
+        self.add_error(self.subject if at_field else None, str(refused))
+        return refused.status
 
     def run_input(self) -> Any:
         """The input as the graph takes it."""

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from agentdesk.audit.record import Actor
 from agentdesk.ids import new_id
 from runs import access, lifecycle, threads
-from runs.errors import InputTooLarge, InvalidInput, RunError
+from runs.errors import RunError
 from runs.models import Agent, Run
 from runs.states import RunStatus
 from runs.web.forms import StartForm, takes_words
@@ -84,12 +84,8 @@ def give_input(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if form.is_valid():
         try:
             lifecycle.give_input(run.pk, form.run_input(), actor=Actor.from_request(request))
-        except (InvalidInput, InputTooLarge) as wrong:
-            form.add_error(form.subject, str(wrong))
-            status = wrong.status
         except RunError as refused:
-            form.add_error(None, str(refused))
-            status = refused.status
+            status = form.refuse(refused)
         else:
             messages.success(request, _("The run was given new input."))
             return redirect("runs:detail", run.pk)

@@ -21,7 +21,7 @@ from approvals.web.display import sentence
 from approvals.web.fragments import votes_of
 from approvals.web.reading import state_of as state_of_approval
 from runs import access, lifecycle
-from runs.errors import InputTooLarge, InvalidInput, RunError
+from runs.errors import RunError
 from runs.models import Agent, Run
 from runs.states import LIVE, RunStatus
 from runs.web.calls import loaded
@@ -215,12 +215,8 @@ def _started(request: HttpRequest, agent: Agent, startable: list[Agent]) -> Http
         try:
             dry_run = form.cleaned_data["dry_run"]
             run = lifecycle.start(agent.slug, form.run_input(), actor=Actor.from_request(request), dry_run=dry_run)
-        except (InvalidInput, InputTooLarge) as wrong:
-            form.add_error(form.subject, str(wrong))
-            status = wrong.status
         except RunError as refused:
-            form.add_error(None, str(refused))
-            status = refused.status
+            status = form.refuse(refused)
         else:
             return redirect("runs:detail", run.pk)
     response = _start_page(request, agent, startable, form)

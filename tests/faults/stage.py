@@ -4,7 +4,6 @@ Nothing here imports Django: runs are started and decided over HTTP, processes g
 """
 
 import contextlib
-import http.client
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from psycopg.rows import dict_row
 
 from agentdesk.embedded.ports import LOOPBACK, free_port
 from agentdesk.embedded.postgresql import SUPERUSER
+from tests.desk import answers
 from tests.faults.messages import message
 from tests.faults.payments import Payments
 from tests.services import CHECKOUT, Services
@@ -176,7 +176,7 @@ class Stage:
     def is_ready(self, name: str) -> bool:
         child = self.children[name]
         if child.group == "web":
-            return _answers(self.ports[name])
+            return answers(self.ports[name])
         if child.group == "beat":
             return self.is_alive(name)
         return " ready." in self.log(name)[child.log_from :]
@@ -298,14 +298,3 @@ class Stopped:
     thread: str
     run: str
     file: Path
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

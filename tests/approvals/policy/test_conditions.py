@@ -89,10 +89,15 @@ def test_it_tells_what_is_there():
 
 def test_it_follows_paths():
     args = {"lines": [{"price": "1.00"}, {"price": "9.00"}], "customer": {"mail": "x@y"}}
-    assert values_at(args, "customer.mail") == ["x@y"]
-    assert values_at(args, "lines.1.price") == ["9.00"]
-    assert values_at(args, "lines.*.price") == ["1.00", "9.00"]
-    assert values_at(args, "lines.2.price") == values_at(args, "lines.x.price") == values_at(args, "customer.mail.0") == []
+    assert values_at(args, ["customer", "mail"]) == ["x@y"]
+    assert values_at(args, ["lines", "1", "price"]) == ["9.00"]
+    assert values_at(args, ["lines", "*", "price"]) == ["1.00", "9.00"]
+    assert (
+        values_at(args, ["lines", "2", "price"])
+        == values_at(args, ["lines", "x", "price"])
+        == values_at(args, ["customer", "mail", "0"])
+        == []
+    )
 
 
 def test_it_wants_every_entry_only_for_rules_that_allow():

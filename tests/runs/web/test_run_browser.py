@@ -78,6 +78,16 @@ def test_it_shows_a_run_while_it_happens(signed_in):
     expect(lines.first).to_contain_text("The model asked for Issue refund 240.00 EUR for order 47986")
     expect(lines.first.locator(".words")).to_have_text(EVIL)
 
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main script, main img, main [hx-get], main a[href^=javascript]").count() == 0
+
+
+def test_it_shows_a_pause_a_decision_and_the_end_while_they_happen(signed_in):
+    cast = make_cast()
+    run = make_run(cast)
+    page = signed_in(cast.operator, f"/runs/{run.pk}/")
+    expect(page.locator("#wire")).to_have_attribute("data-state", "live")
+    lines = page.locator("#story > li:visible")
     approval = make_approval(run)
     call = make_call(run, approval=approval)
     tell("call", call)
@@ -88,9 +98,9 @@ def test_it_shows_a_run_while_it_happens(signed_in):
     for step in (pause, tool):  # hints come in any order
         tell("step", step)
     tell_run(run, status=RunStatus.WAITING)
-    expect(lines).to_have_count(3)
-    expect(lines.nth(1)).to_contain_text("Asked people about")
-    expect(lines.nth(2)).to_contain_text("Waits for people")
+    expect(lines).to_have_count(2)
+    expect(lines.nth(0)).to_contain_text("Asked people about")
+    expect(lines.nth(1)).to_contain_text("Waits for people")
     expect(page.locator("#run .state")).to_have_text("Waiting for people")
 
     decision = make_decision(approval, cast.reviewer, Verdict.MODIFY, FINAL)
@@ -104,10 +114,10 @@ def test_it_shows_a_run_while_it_happens(signed_in):
         executed_args=FINAL, executed_digest=decision.digest, result={"shown": "rf_88213"}, started_at=START, ended_at=START,
     )  # fmt: skip
     change("step", tool, status=StepStatus.DONE, ended_at=START, data=encode({"call": str(call.pk), "outcome": "succeeded"}))
-    expect(lines).to_have_count(4)
-    expect(lines.nth(1)).to_contain_text("Waited for people.")
-    expect(lines.nth(2)).to_contain_text("Robin Vale changed amount 240.00 212.50 and approved")
-    expect(lines.nth(3)).to_contain_text("Issue refund 212.50 EUR for order 47986 ran.")
+    expect(lines).to_have_count(3)
+    expect(lines.nth(0)).to_contain_text("Waited for people.")
+    expect(lines.nth(1)).to_contain_text("Robin Vale changed amount 240.00 212.50 and approved")
+    expect(lines.nth(2)).to_contain_text("Issue refund 212.50 EUR for order 47986 ran.")
     expect(page.locator(f"#call-{call.pk}")).to_contain_text("same digest")
 
     cancel = page.get_by_role("button", name="Cancel this run")
