@@ -101,7 +101,13 @@ _OPTIONS = {
 # Around a pooler in transaction mode: for the workers' locks and checkpoints, which need sessions of their own.
 DATABASE_DIRECT: dict[str, Any] = env.db_url("DATABASE_DIRECT_URL") if env.str("DATABASE_DIRECT_URL", default="") else {}
 DATABASES: dict[str, Any] = {
-    "default": {**_DATABASE, "CONN_MAX_AGE": 0, "OPTIONS": {**_DATABASE.get("OPTIONS", {}), **_OPTIONS}},
+    # Health checks: after PostgreSQL restarted, no request and no run finds a dead connection in the pool.
+    "default": {
+        **_DATABASE,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**_DATABASE.get("OPTIONS", {}), **_OPTIONS},
+    },
     "owner": {**_OWNER, "CONN_MAX_AGE": 0, "TEST": {"MIRROR": "default"}},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
