@@ -6,6 +6,7 @@
 """
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,12 +49,29 @@ def quick_passwords() -> Generator[None]:
         yield
 
 
+GRACE = 2.0  # seconds for late threads to end what they do in a database that is to be dropped
+
+
 def make_database(name: str) -> None:
-    """Make the database anew from the migrated template, whoever is still connected to it."""
+    """Make the database anew from the migrated template. This process's pools lead nowhere else afterwards: a thread of an
+    earlier test that is still at work would leave a broken connection in them."""
     database, owner = sql.Identifier(name), sql.Identifier(connections["owner"].settings_dict["USER"])
+    sender().flush(5)  # what is sent in the background asks the database too
+    close_connections()
     with psycopg.connect(os.environ[SUPERUSER_URL], autocommit=True) as connection:
+        wait_until_left(connection, name)
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(database, owner, sql.Identifier(TEMPLATE)))
+    close_connections()
+
+
+def wait_until_left(connection: psycopg.Connection[Any], name: str) -> None:
+    """Wait until nobody is connected to the database, :data:`GRACE` seconds at most."""
+    until = time.monotonic() + GRACE
+    while time.monotonic() < until:
+        if not connection.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s LIMIT 1", (name,)).fetchone():
+            return
+        time.sleep(0.005)
 
 
 def close_connections() -> None:
@@ -101,10 +119,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Generator[None]:
     """Real commits, from any thread or process; afterwards the database is a fresh copy of the template."""
     with django_db_blocker.unblock():
         yield
-        sender().flush(5)
-        close_connections()
         make_database(database_name())
-        close_connections()  # what a left-over thread had opened meanwhile led to the database that is gone
 
 
 @pytest.fixture(scope="session")
