@@ -31,7 +31,7 @@ from approvals.errors import ApprovalError
 from runs import given, lifecycle
 from runs.engine import breakpoints, claims, evidence, pauses, registry, released
 from runs.engine.breakpoints import Breakpoint
-from runs.engine.claims import Claim
+from runs.engine.claims import Claim, ClaimInDoubt
 from runs.engine.drive import Drive, Outcome, is_over, plain, public
 from runs.engine.making import Graph, Occasion
 from runs.engine.process import Process, this_process
@@ -55,8 +55,17 @@ def advance(run_id: UUID) -> None:
         faults.at("advance.begin")
         again = claims.want(run_id)
         while again:
-            claim = claims.claim(run_id, this_process().presence.key())
-            again = claim is not None and _work(claim)
+            again = _once(run_id)
+
+
+def _once(run_id: UUID) -> bool:
+    """Claim the run and drive it. True when somebody must look again."""
+    try:
+        claim = claims.claim(run_id, this_process().presence.key())
+    except ClaimInDoubt as doubt:
+        log.warning("%s", doubt)
+        return _give_back(doubt.claim, doubt)
+    return claim is not None and _work(claim)
 
 
 def _work(claim: Claim) -> bool:

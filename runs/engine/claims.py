@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -20,12 +20,22 @@ POISON = 6  # deaths of a worker under one run, after which nobody tries again
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """This process drives the run. ``wanted`` is how often it had been wanted; ``orphaned`` when another one had died of it."""
+    """The process of ``key`` drives the run. ``wanted`` is how often it had been wanted; ``orphaned`` when another one had died
+    of it."""
 
     run: Run
     attempt: int
+    key: int
     wanted: int
     orphaned: bool
+
+
+class ClaimInDoubt(Exception):
+    """The connection broke while the claim was being committed: nobody can tell whether this process holds the run."""
+
+    def __init__(self, claim: Claim, error: Exception) -> None:
+        super().__init__(f"the claim of run {claim.run.pk} may or may not stand: {error}")
+        self.claim = claim
 
 
 CLAIM = f"""
@@ -47,33 +57,47 @@ def want(run_id: UUID) -> bool:
 
 
 def claim(run_id: UUID, key: int) -> Claim | None:
-    """Take the run with a new attempt number, or None while somebody else who is alive holds it, or it has ended."""
+    """Take the run with a new attempt number, or None while somebody else who is alive holds it, or it has ended. Raises
+    ClaimInDoubt, after which the claim is to be released: where it does not stand, that does nothing."""
     faults.at("claim.before")
-    with transaction.atomic(), connection.cursor() as cursor:
+    taken: Claim | None = None
+    try:
+        with transaction.atomic():
+            taken = _claim(run_id, key)
+    except (OperationalError, InterfaceError) as error:
+        if taken is None:
+            raise
+        raise ClaimInDoubt(taken, error) from error
+    return taken
+
+
+def _claim(run_id: UUID, key: int) -> Claim | None:
+    with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"run": run_id, "key": key})
         row = cursor.fetchone()
-        if row is None:
-            return None
-        status, attempt, wanted = row
-        run = Run.objects.select_related("agent").get(pk=run_id)
-        orphaned = status == RunStatus.RUNNING
-        if orphaned:
-            _record(run, "run.lost", {"attempt": attempt - 1})
-        push("run", run_id, run.revision)
-        faults.at("claim.after")
-        return Claim(run, attempt, wanted, orphaned)
+    if row is None:
+        return None
+    status, attempt, wanted = row
+    run = Run.objects.select_related("agent").get(pk=run_id)
+    orphaned = status == RunStatus.RUNNING
+    if orphaned:
+        _record(run, "run.lost", {"attempt": attempt - 1})
+    push("run", run_id, run.revision)
+    faults.at("claim.after")
+    return Claim(run, attempt, key, wanted, orphaned)
 
 
 def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) -> bool | None:
     """Let go of the run in state ``to``. True when it was wanted meanwhile, so that somebody must look again. None, and nothing
-    done, for an attempt that is no longer the newest."""
+    done, for a claim that does not stand: the run has a newer one, or this one was never committed."""
     now = timezone.now()
     ended = to in ENDED
     faults.at("release.before")
     with transaction.atomic():
         rows = Run.objects.filter(
-            pk=claim.run.pk, attempt=claim.attempt, status__in=set(run_sources_of(to)) & {RunStatus.RUNNING}
-        )
+            pk=claim.run.pk, attempt=claim.attempt, claimed_by=claim.key,
+            status__in=set(run_sources_of(to)) & {RunStatus.RUNNING},
+        )  # fmt: skip
         moved = rows.update(
             status=to, claimed_by=None, changed_at=now, revision=F("revision") + 1, stop_reason=because,
             **({"finished_at": now} if ended else {}), **fields,
