@@ -3,7 +3,10 @@ does not answer."""
 
 import http.client
 import json
+import select
+import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,7 @@ from agentdesk.embedded.ports import LOOPBACK
 from tests.faults.stage import Stage
 
 PATIENCE = 30.0  # seconds
+ANSWER = 10.0  # seconds for one answer, after which the next process is asked
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Client:
         self.stage, self.token = stage, stage.tokens[user]
         self.webs = [port for name, port in stage.ports.items() if name in stage.children]
         self.lost_answers = 0
+        self.meanwhile: Callable[[], None] = lambda: None  # called again and again while an answer is waited for
         self._connection: http.client.HTTPConnection | None = None
         stage.leaving.append(self.close)
 
@@ -79,8 +84,9 @@ class Client:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection(LOOPBACK, self.webs[0], timeout=10)
+                self._connection = http.client.HTTPConnection(LOOPBACK, self.webs[0], timeout=ANSWER)
             self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+            self._wait(self._connection.sock)
             response = self._connection.getresponse()
             text = response.read().decode()
         except (OSError, http.client.HTTPException):
@@ -88,3 +94,11 @@ class Client:
             self.webs = [*self.webs[1:], self.webs[0]]
             return None
         return Answer(response.status, json.loads(text) if text.startswith(("{", "[")) else text)
+
+    def _wait(self, answering: socket.socket) -> None:
+        """Raises TimeoutError. Who kills the process that stands at a point must not wait for its answer."""
+        deadline = time.monotonic() + ANSWER
+        while not select.select([answering], [], [], 0.02)[0]:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            self.meanwhile()

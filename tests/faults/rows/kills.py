@@ -23,6 +23,7 @@ def at_every_point(stage: Stage, size: int, row: Row) -> None:
     crowd = Crowd(stage, "kill", size, at_once=8)
     # New runs come no faster than the kills, so that all kills meet work in flight.
     crowd.holds_back = lambda: not reaper.done and len(crowd.runs) > 8 + sum(reaper.kills.values()) * 1.05
+    crowd.operator.meanwhile = crowd.reviewer.meanwhile = reaper.tick
     crowd.finish(beside=reaper.tick)
     reaper.end()
     workers = reaper.of_group["runs"] + reaper.of_group["desk"]
