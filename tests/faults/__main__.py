@@ -52,20 +52,26 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def say(text: str) -> None:
+    """To the output at once: a line of the table may take minutes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main(names: list[str]) -> int:
     scale = float(os.environ.get("FAULTS_SCALE") or 1)
     chosen = [trial for trial in TRIALS if not names or trial.name in names]
     if len(chosen) < len(set(names)):
         raise SystemExit(f"no such trial; there are {', '.join(trial.name for trial in TRIALS)}")
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, FAULTS_SCALE={scale:g}", flush=True)  # noqa: T201
+    say(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, FAULTS_SCALE={scale:g}")
     rows = []
     with Stage() as stage:
         for trial in chosen:
             rows.append(attempt(stage, trial, scale))
-            print(show(rows[-1]), flush=True)  # noqa: T201
-    print("\n" + table(rows) + "\n")  # noqa: T201
+            say(show(rows[-1]))
+    say(f"\n{table(rows)}\n")
     held = sum(row.holds for row in rows)
-    print(f"{held} of {len(rows)} lines hold, {sum(row.seconds for row in rows):.0f} s")  # noqa: T201
+    say(f"{held} of {len(rows)} lines hold, {sum(row.seconds for row in rows):.0f} s")
     return 0 if held == len(rows) else 1
 
 

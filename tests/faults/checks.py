@@ -48,9 +48,11 @@ NOT_APPROVED = Check(
 )
 REPEATED = Check(
     "no call that is not idempotent was started again unless a person said so",
-    """SELECT c.id, c.tool, c.tries FROM runs_toolcall c WHERE c.run_id = ANY(%(ids)s::uuid[]) AND c.tool <> 'charge'
-       AND c.tries > 1 + (SELECT count(*) FROM approvals_approval a JOIN approvals_decision d ON d.approval_id = a.id
-                          WHERE a.request_key LIKE 'doubt:' || c.id || ':%%' AND d.answer = '"retry"'::jsonb)""",
+    """SELECT c.id, c.tool, c.tries FROM runs_toolcall c JOIN runs_run r ON r.id = c.run_id
+       JOIN runs_agent a ON a.id = r.agent_id LEFT JOIN approvals_tool t ON t.agent = a.slug AND t.name = c.tool
+       WHERE c.run_id = ANY(%(ids)s::uuid[]) AND t.idempotent IS NOT TRUE
+         AND c.tries > 1 + (SELECT count(*) FROM approvals_approval q JOIN approvals_decision d ON d.approval_id = q.id
+                            WHERE q.request_key LIKE 'doubt:' || c.id || ':%%' AND d.answer = '"retry"'::jsonb)""",
 )
 CONTINUED_TWICE = Check(
     "0 double continuations: the model spoke three times, each tool ran once, and each checkpoint has one successor",

@@ -82,6 +82,8 @@ class Stage:
             "AGENTDESK_STATE_DIR": str(self.folder),
             "AGENTDESK_AGENTS": str(self.folder / "agents/langgraph.json"),
             "PAYMENTS_PORT": str(self.payments.port),
+            "SUPPORT_MAIL_DIR": str(self.folder / "mail"),
+            "SUPPORT_TOKEN_DELAY": "0",
             "LOG_LEVEL": "INFO",
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
@@ -91,8 +93,11 @@ class Stage:
         self.agents = self.folder / "agents"  # a copy, which a test may bring a new release of
         shutil.copytree(HERE / "agents", self.agents)
         shutil.copy(CHECKOUT / "tests/agents/script.py", self.agents)
+        shutil.copytree(CHECKOUT / "examples/support/support", self.agents / "support")
         self.faults = {group: Faults(self.folder / f"faults-{group}") for group in GROUPS}
-        self.tokens: dict[str, str] = json.loads(self._python("-m", "tests.faults.seed"))
+        seeded = json.loads(self._python("-m", "tests.faults.seed"))
+        self.tokens: dict[str, str] = seeded["tokens"]
+        self.tickets: list[Any] = seeded["tickets"]  # of the support agent, as inputs of runs
         self.connection = self._connect()
         self._stack.callback(lambda: self.connection.close())
         self.broker = redis.Redis.from_url(self.environment["REDIS_URL"])

@@ -1,10 +1,11 @@
 """The lines of the table, in the order of the promises in docs/reliability.md."""
 
 from tests.faults.report import Trial
-from tests.faults.rows import answers, gate, kills, outages
+from tests.faults.rows import answers, gate, kills, outages, support
 
 TRIALS = (
     Trial("kills", "kill -9 at ≥ 20 named points", 1000, 6, kills.at_every_point),
+    Trial("support", "kill -9 under the support agent", 200, 6, support.tickets),
     Trial("thrice", "every Celery message delivered three times, in random order", 1000, 6, kills.three_times),
     Trial("two-workers", "two workers ordered to advance the same run", 1000, 6, kills.two_workers),
     Trial("broker", "Valkey stopped 60 s under 10 decisions/s", 60, 6, outages.broker_away),

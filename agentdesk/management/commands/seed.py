@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if theirs.get(AGENT) != EXAMPLE or Run.objects.exists():
             return
         self._rules(people["admin"])
-        tickets = _shop()
+        tickets = open_shop()
         for ticket in tickets:
             lifecycle.start(AGENT, ticket, actor=Actor.of(people["operator"]))
         flush()
@@ -52,8 +52,8 @@ class Command(BaseCommand):
         publish(admin, "demo")
 
 
-def _shop() -> list[dict[str, Any]]:
-    """Make the example's tables, and read its tickets as inputs of runs."""
+def open_shop() -> list[dict[str, Any]]:
+    """Make the tables of examples/support, and read its tickets as inputs of runs."""
     sys.path.append(str(EXAMPLE))  # its agent may have been loaded in another process
     owner = connections["owner"].settings_dict
     url = f"postgresql://{owner['USER']}:{owner['PASSWORD']}@{owner['HOST']}:{owner['PORT']}/{owner['NAME']}"
