@@ -18,7 +18,7 @@ from agentdesk.people.models import Team
 from approvals.models import Tool
 from approvals.models.tools import Effect
 from approvals.states import Risk
-from runs.engine import registry
+from runs.engine import registry, requirements
 from runs.engine.manifest import slug_of
 from runs.engine.registry import LoadedAgent
 from runs.models import Agent
@@ -57,21 +57,29 @@ def write_agents() -> list[Agent]:
 
 
 def check_agents(manifest: str | None = None) -> list[dict[str, Any]]:
-    """What loads and what does not, of one manifest or of all, as rows ``{slug, manifest, tools, error}``. Writes nothing."""
+    """What loads and what does not, of one manifest or of all, as rows ``{slug, manifest, tools, error,
+    missing}``; ``missing`` is the command that installs what is named and not there. Writes nothing."""
     found = groups(settings.AGENTS)
     if manifest is not None:
         registry.serve(frozenset({manifest}))
     elif len(found) > 1 or any(group.python for group in found):
         return [row for group in found for row in _checked_apart(group)]
     return [
-        {"slug": each.slug, "manifest": each.manifest, "tools": sorted(each.tools), "error": last_line(each.error)}
+        {
+            "slug": each.slug, "manifest": each.manifest, "tools": sorted(each.tools), "error": last_line(each.error),
+            "missing": requirements.command(list(each.missing)) if each.missing else "",
+        }
         for each in registry.load_all().values()
-    ]
+    ]  # fmt: skip
 
 
 def _checked_apart(group: Group) -> list[dict[str, Any]]:
     rows, problem = apart(group, "check")
-    return [{"slug": group.label, "manifest": group.manifest, "tools": [], "error": last_line(problem)}] if problem else rows
+    return (
+        [{"slug": group.label, "manifest": group.manifest, "tools": [], "error": last_line(problem), "missing": ""}]
+        if problem
+        else rows
+    )
 
 
 def last_line(error: str) -> str:

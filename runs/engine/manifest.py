@@ -25,13 +25,14 @@ class BadManifest(RunError):
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
     """One graph that a manifest names: ``module`` is a file, or a module's dotted name; ``attribute`` what in it is or makes
-    the graph."""
+    the graph. Where the entry cannot be used, ``problem`` says why."""
 
     slug: str
     manifest: Path
     module: Path | str
     attribute: str
     description: str = ""
+    problem: str = ""
 
     @property
     def text(self) -> str:
@@ -101,11 +102,12 @@ def _own_slug(spec: GraphSpec, taken: set[str]) -> GraphSpec:
 
 
 def _spec(manifest: Path, slug: str, value: Any) -> GraphSpec:
-    text = value["path"] if isinstance(value, dict) else value
-    description = value.get("description") or "" if isinstance(value, dict) else ""
-    place, colon, attribute = str(text).rpartition(":")
+    entry = value if isinstance(value, dict) else {"path": value}
+    text, description = str(entry.get("path", "")), str(entry.get("description") or "")
+    place, colon, attribute = text.rpartition(":")
     if not colon or not place or not attribute:
-        raise ValueError(f"graph {slug!r}: {text!r} is not of the form file.py:name")
+        problem = f"langgraph.json, graph {slug!r}: {text!r} is not of the form file.py:name"
+        return GraphSpec(slug, manifest, place or text, attribute, description, problem)
     suffix = Path(place).suffix.lower()
     is_file = "/" in place or suffix == ".py" or suffix in JAVASCRIPT
     return GraphSpec(slug, manifest, (manifest.parent / place).resolve() if is_file else place, attribute, description)

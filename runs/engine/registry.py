@@ -1,13 +1,11 @@
 """Loading agents: graphs out of their manifests, gated, in worker processes only."""
 
 import asyncio
-import hashlib
-import os
 import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +17,7 @@ from langgraph.prebuilt.tool_node import ToolNode
 from agentdesk.groups import groups
 from runs.engine import imports, manifest, requirements
 from runs.engine.breakpoints import has_any
+from runs.engine.code_version import code_version
 from runs.engine.making import A_LOOK, Graph, Maker
 from runs.engine.manifest import GraphSpec, Manifest
 from runs.errors import AgentUnavailable, UnknownAgent
@@ -42,6 +41,7 @@ class LoadedAgent:
     tools: dict[str, BaseTool] = field(default_factory=dict)
     has_breakpoints: bool = False
     error: str = ""
+    missing: tuple[str, ...] = ()  # requirements of the project that are not installed here
 
 
 _loaded: tuple[tuple[str, ...], dict[str, LoadedAgent]] | None = None  # from which manifests, and what
@@ -101,48 +101,71 @@ def _load_manifests(entries: tuple[str, ...]) -> Iterator[LoadedAgent]:
     for each in manifest.with_own_slugs(read):
         if _only is None or str(each.path) in _only:
             each.set_environment()
-            project = imports.project_in(each.path.resolve().parent, each.import_paths)
-            modules: dict[Path | str, ModuleType] = {}
-            yield from (_load(each, project, spec, modules) for spec in each.graphs)
+            loading = _Loading(each)
+            yield from (loading.load(spec) for spec in each.graphs)
 
 
-def _load(of: Manifest, project: imports.Project, spec: GraphSpec, modules: dict[Path | str, ModuleType]) -> LoadedAgent:
-    """One graph. ``modules`` are those read so far: a file that holds several graphs is executed once."""
-    version, name = "", str(spec.manifest)
-    try:
-        if spec.is_javascript:
-            raise AgentUnavailable("JavaScript graphs are not supported: the desk runs graphs written in Python.")
-        if isinstance(spec.module, Path):
-            version = _version(spec.module)
-        module = modules.get(spec.module) or project.load(spec.module)
-        modules[spec.module] = module
-        version = version or _version(Path(module.__file__ or "."))
-        maker = Maker(getattr(module, spec.attribute))
-        graph = asyncio.run(_look_at(maker))
-        graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
-        return LoadedAgent(
-            spec.slug, name, spec.text, version, spec.description, graph, maker, dict(_tools(graphs)), has_any(graphs)
-        )
-    except AgentUnavailable as error:
-        return LoadedAgent(spec.slug, name, spec.text, version, spec.description, error=str(error))
-    except (Exception, SystemExit):  # whatever an agent's code raises is shown to its owners; the other agents work
-        error_text = traceback.format_exc().rstrip() + _advice(of)
-        return LoadedAgent(spec.slug, name, spec.text, version, spec.description, error=error_text)
+class _Loading:
+    """The graphs of one manifest, one after the other. A file that holds several is executed once."""
+
+    def __init__(self, of: Manifest) -> None:
+        self.manifest = of
+        self.project = imports.project_in(of.path.resolve().parent, of.import_paths)
+        self.modules: dict[Path | str, ModuleType] = {}
+        self.wanted: list[str] = []
+        self.unread = ""
+        try:
+            self.wanted = requirements.wanted(of)
+        except (OSError, ValueError) as error:  # such as a pyproject.toml that is no TOML: its graphs may load all the same
+            self.unread = f" Its requirements cannot be read: {error}."
+        self.missing = requirements.missing(self.wanted)
+
+    def load(self, spec: GraphSpec) -> LoadedAgent:
+        """One graph, or the reason why it cannot be loaded."""
+        loaded = LoadedAgent(spec.slug, str(spec.manifest), spec.text, "", spec.description, missing=tuple(self.missing))
+        try:
+            if spec.problem:
+                raise AgentUnavailable(spec.problem)
+            if spec.is_javascript:
+                raise AgentUnavailable("JavaScript graphs are not supported: the desk runs graphs written in Python.")
+            if isinstance(spec.module, Path):
+                loaded = replace(loaded, version=self._version(spec.module.parent))
+            module = self.modules.get(spec.module) or self.project.load(spec.module)
+            self.modules[spec.module] = module
+            version = loaded.version or self._version(_place_of(module))
+            maker = Maker(getattr(module, spec.attribute))
+            graph = asyncio.run(_look_at(maker))
+            graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
+            return replace(
+                loaded, version=version, graph=graph, maker=maker, tools=dict(_tools(graphs)), has_breakpoints=has_any(graphs)
+            )
+        except AgentUnavailable as error:
+            return replace(loaded, error=str(error))
+        except (Exception, SystemExit):  # whatever an agent's code raises is shown to its owners; the other agents work
+            return replace(loaded, error=traceback.format_exc().rstrip() + self._advice())
+
+    def _version(self, place: Path) -> str:
+        return code_version([place, *self.manifest.import_paths], self.wanted)
+
+    def _advice(self) -> str:
+        """What may have been missing, in the line that says what happened."""
+        said = self.unread
+        if isinstance(sys.exception(), ImportError) and self.missing:
+            said += f" Not installed: {', '.join(self.missing)}. Install with: {requirements.command(self.missing)}"
+        if self.manifest.missing_env:
+            said += f" The manifest names {self.manifest.missing_env} for variables; there is no such file."
+        return said
+
+
+def _place_of(module: ModuleType) -> Path:
+    """The folder of the package that the module is in, or its file where it is in none."""
+    file = Path(module.__file__ or ".")
+    return file.parent if module.__package__ else file
 
 
 async def _look_at(maker: Maker) -> Graph:
     async with asyncio.timeout(MAKING_SECONDS), maker.open(A_LOOK) as graph:
         return graph
-
-
-def _advice(of: Manifest) -> str:
-    """What may have been missing, in the line that says what happened."""
-    said = ""
-    if isinstance(sys.exception(), ImportError) and (missing := requirements.missing(of)):
-        said = f" Not installed: {', '.join(missing)}. Install with: {requirements.command(missing)}"
-    if of.missing_env:
-        said += f" The manifest names {of.missing_env} for variables; there is no such file."
-    return said
 
 
 def _tools(graphs: Sequence[Any]) -> Iterator[tuple[str, BaseTool]]:
@@ -153,13 +176,3 @@ def _tools(graphs: Sequence[Any]) -> Iterator[tuple[str, BaseTool]]:
             for part in [bound, *getattr(bound, "steps", [])]:
                 if isinstance(part, ToolNode):
                     yield from part.tools_by_name.items()
-
-
-def _version(path: Path) -> str:
-    """A digest over the Python files beside the graph's module: another code is another version."""
-    whole = hashlib.sha256()
-    for folder, folders, files in os.walk(path.parent):
-        folders[:] = sorted(name for name in folders if name.isidentifier() and not Path(folder, name, "pyvenv.cfg").exists())
-        for name in sorted(name for name in files if name.endswith(".py")):
-            whole.update(name.encode() + b"\0" + (Path(folder) / name).read_bytes())
-    return whole.hexdigest()[:12]

@@ -12,10 +12,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from runs.engine.manifest import Manifest, is_local
 
 
-def missing(manifest: Manifest) -> list[str]:
-    """The requirements of the manifest that are not installed here, as pip takes them."""
-    wanted = [text for item in manifest.dependencies for text in _requirements(manifest.path.parent, item)]
-    return [text for text in dict.fromkeys(wanted) if not _is_installed(text)]
+def wanted(manifest: Manifest) -> list[str]:
+    """The requirements of the manifest, as pip takes them. Raises OSError or ValueError for files that cannot be read."""
+    found = [text for item in manifest.dependencies for text in _requirements(manifest.path.parent, item)]
+    return list(dict.fromkeys(found))
+
+
+def missing(requirements: list[str]) -> list[str]:
+    """Those of them that are not installed here."""
+    return [text for text in requirements if not _is_installed(text)]
 
 
 def command(requirements: list[str]) -> str:

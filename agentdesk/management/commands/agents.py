@@ -32,7 +32,7 @@ class Command(VerbCommand):
 
     def check_loading(self, *, manifest: str | None, **options: Any) -> None:
         rows = agents.check_agents(manifest)
-        self.show_list(rows, ("slug", "manifest", "tools", "error"), as_json=options["json"])
+        self.show_list(rows, ("slug", "manifest", "tools", "error", "missing"), as_json=options["json"])
         broken = [row["slug"] for row in rows if row["error"]]
         if broken:
             raise Refused(f"Cannot be loaded: {', '.join(broken)}.")

@@ -1,5 +1,6 @@
 """What a langgraph.json may say, and what of it does not load: no database needed."""
 
+import importlib.metadata
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from django.test import override_settings
 
 from runs.engine import manifest, registry
+from runs.engine.agents import check_agents
 from runs.engine.registry import LoadedAgent
 from tests.runs.graphs.conftest import clean_imports
 
@@ -95,6 +97,7 @@ def test_what_does_not_load_is_told_and_the_others_work(project: Project, load: 
     graphs = {
         "raises": "./raises.py:graph", "leaves": "./leaves.py:graph", "none": "./agent.py:no_such", "nothing": "./agent.py:WHO",
         "missing": "./gone.py:graph", "script": "./agent.ts:graph", "works": "./agent.py:graph",
+        "short": "agent.py", "empty": {"description": "No path."}, "number": 3,
     }  # fmt: skip
     files = {"agent.py": f"WHO = 'me'\n{GRAPH}", "raises.py": "1 / 0", "leaves.py": "import sys\nsys.exit('no key')"}
     loaded = load(project("one", graphs, files))
@@ -107,6 +110,9 @@ def test_what_does_not_load_is_told_and_the_others_work(project: Project, load: 
         "nothing": "TypeError: str is neither a graph nor makes one",
         "missing": last["missing"],
         "script": "JavaScript graphs are not supported: the desk runs graphs written in Python.",
+        "short": "langgraph.json, graph 'short': 'agent.py' is not of the form file.py:name",
+        "empty": "langgraph.json, graph 'empty': '' is not of the form file.py:name",
+        "number": "langgraph.json, graph 'number': '3' is not of the form file.py:name",
     }
     assert "no_such" in last["none"]
     assert "gone.py" in last["missing"]
@@ -118,6 +124,40 @@ def test_a_dependency_that_is_not_installed_is_named_with_the_command(project: P
     error = load(path)["agent"].error.splitlines()[-1]
     assert "Not installed: no-such-thing>=2, another-missing==1." in error
     assert "-m pip install 'no-such-thing>=2' another-missing==1" in error
+
+
+def test_it_is_named_for_graphs_that_load_too(project: Project, load: Load) -> None:
+    files = {"agent.py": f"WHO = 'me'\n{GRAPH}", "requirements.txt": "no-such-thing>=2\ndjango\n"}
+    load(project("one", {"agent": "./agent.py:graph"}, files))
+    (row,) = check_agents()
+    assert (row["error"], row["missing"].rpartition(" -m ")[2]) == ("", "pip install 'no-such-thing>=2'")
+
+
+def test_requirements_that_cannot_be_read_hurt_nobody_else(project: Project, load: Load) -> None:
+    broken = {"agent.py": "import no_such_thing", "pyproject.toml": "[project"}
+    graph = {"agent": "./agent.py:graph"}
+    loaded = load(project("one", graph, broken), project("two", graph, {"agent.py": f"WHO = 'me'\n{GRAPH}"}))
+    assert "No module named 'no_such_thing' Its requirements cannot be read" in loaded["agent"].error
+    assert _said(loaded["two-agent"]) == "me"
+
+
+def test_other_code_anywhere_in_the_project_is_another_version(
+    project: Project, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"app/agent.py": f"from common.who import WHO\n{GRAPH}", "common/who.py": "WHO = 'me'"}
+    path = project("one", {"agent": "./app/agent.py:graph"}, files, dependencies=[".", "langgraph"])
+
+    def version() -> str:
+        registry.forget()
+        return load(path)["agent"].version
+
+    first = version()
+    assert version() == first
+    (path.parent / "common" / "who.py").write_text("WHO = 'somebody else'")
+    second = version()
+    installed = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "99" if name == "langgraph" else installed(name))
+    assert len({first, second, version()}) == 3
 
 
 def test_a_file_of_variables_that_is_not_there_is_named(project: Project, load: Load) -> None:
@@ -156,7 +196,6 @@ DATABASE_URL=postgresql://of.the/project
     [
         ("{", "JSONDecodeError"),
         ("[]", "TypeError"),
-        ('{"graphs": {"a": "agent.py"}}', "not of the form file.py:name"),
         ('{"dependencies": ["."]}', "'graphs'"),
     ],
 )
