@@ -10,9 +10,10 @@ from approvals.states import OPEN
 @transaction.atomic
 def erase_content(source: str, source_ref: str) -> int:
     """Empty the arguments, payloads, answers and texts of closed approvals, and the facts of evaluations, of one asker's
-    reference. Digests, verdicts, messages of reviewers, rules and times stay. Returns how many approvals that were."""
+    reference; also why an agent refused an answer, which may quote it. Digests, verdicts, messages of reviewers, rules and
+    times stay. Returns how many approvals that were."""
     mine = Approval.objects.filter(source=source, source_ref=source_ref).exclude(status__in=OPEN)
-    Decision.objects.filter(approval__in=mine).update(args={}, answer=None)
+    Decision.objects.filter(approval__in=mine).update(args={}, answer=None, void_reason="")
     Evaluation.objects.filter(source=source, source_ref=source_ref).update(facts={}, error="")
     return mine.update(
         args={}, asked_args={}, description="", reason="", subject="", payload=None, answer_schema=None, reopened_because="",

@@ -357,7 +357,7 @@ def _record(run: Run, action: str, actor: Actor, **facts: Any) -> None:
         actor=actor,
         object_type="run",
         object_id=run.pk,
-        object_label=str(run),
+        object_label=run.record_label,
         team_id=run.team_id,
         run_id=run.pk,
         **facts,

@@ -108,6 +108,6 @@ def _asked_of() -> list[UUID]:
 
 def _record(run: Run, action: str, actor: Actor, because: str) -> None:
     record(
-        action, actor=actor, object_type="run", object_id=run.pk, object_label=str(run.pk), team_id=run.team_id,
+        action, actor=actor, object_type="run", object_id=run.pk, object_label=run.record_label, team_id=run.team_id,
         run_id=run.pk, after={"because": because, "thread": run.thread_id},
     )  # fmt: skip

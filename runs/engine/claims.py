@@ -126,6 +126,6 @@ _ACTIONS = {
 
 def _record(run: Run, action: str, after: dict[str, Any]) -> None:
     record(
-        action, actor=Actor.desk(), object_type="run", object_id=run.pk, object_label=str(run), team_id=run.team_id,
+        action, actor=Actor.desk(), object_type="run", object_id=run.pk, object_label=run.record_label, team_id=run.team_id,
         run_id=run.pk, after=after,
     )  # fmt: skip

@@ -95,6 +95,11 @@ class Run(models.Model):
     def __str__(self) -> str:
         return self.title or str(self.id)
 
+    @property
+    def record_label(self) -> str:
+        """How entries of the record name it: they last, so nothing of what it was given, which may have to be erased."""
+        return f"{self.agent.slug} · {self.id}"
+
 
 class Step(models.Model):
     """One recorded event of a run: the trace tree. ``key`` is the event's own id, ``parent_key`` that of what it happened in.

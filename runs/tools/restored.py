@@ -63,7 +63,7 @@ def _park(run_id: UUID, parked: Parked, actor: Actor) -> None:
         finished_at=now, changed_at=now, revision=F("revision") + 1,
     )  # fmt: skip
     record(
-        "run.stopped", actor=actor, object_type="run", object_id=run.pk, object_label=str(run), team_id=run.team_id,
+        "run.stopped", actor=actor, object_type="run", object_id=run.pk, object_label=run.record_label, team_id=run.team_id,
         run_id=run.pk, before={"status": before}, after={"status": RunStatus.STOPPED, "reason": "restored"},
     )  # fmt: skip
     lifecycle.close(run, RunStatus.STOPPED)

@@ -26,7 +26,7 @@ PAY = {"name": "pay", "args": {"to": SECRET, "amount": "12.50"}}
 
 
 def paid(engine: Engine) -> Run:
-    script = json.dumps({"turns": [[PAY]]}, indent=1)  # its first line, the run's title, tells nothing: titles stay on record
+    script = json.dumps({"turns": [[PAY]]})  # its first line, the run's title, tells the secret too
     run = engine.start("teller", {"messages": [{"role": "user", "content": script}]})
     engine.decide(engine.pending(run)[0], message="Checked with the bank.")
     return engine.advance(run)
@@ -118,11 +118,12 @@ def test_the_command_lists_first_and_then_does(engine: Engine, settings: Setting
 def test_it_erases_what_was_said_and_keeps_who_decided_what(engine: Engine) -> None:
     run = paid(engine)
     before = Decision.objects.get()
+    Decision.objects.update(void_reason=f"The agent refused the answer: input_value={SECRET}")
     erased = said("runs", "erase", run.pk, "--reason", "Request 17 of the person concerned", "--as", "olga")
     assert erased["contents_of_the_record"] > 0
     tables = [
         "runs_run", "runs_step", "runs_toolcall", "approvals_approval", "approvals_decision", "approvals_evaluation",
-        "audit_auditcontent", "checkpoints", "checkpoint_blobs", "checkpoint_writes",
+        "audit_auditcontent", "audit_auditentry", "checkpoints", "checkpoint_blobs", "checkpoint_writes",
     ]  # fmt: skip
     assert rows_that_hold(SECRET, *tables) == dict.fromkeys(tables, 0)
     after = Decision.objects.get()
