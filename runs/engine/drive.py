@@ -18,7 +18,7 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import StateSnapshot
 from pydantic import BaseModel
 
-from runs.engine import stopping
+from runs.engine import breakpoints, stopping
 from runs.engine.checkpoints import Pool
 from runs.engine.making import Graph, Occasion
 from runs.engine.recorder import Recorder
@@ -84,7 +84,7 @@ class Drive:
 
     async def go(self, graph_input: Any) -> Outcome:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
-        token = current.set(self.ctx)
+        token, whole = current.set(self.ctx), breakpoints.driven.set(self.graph)
         control = RunControl()
         try:
             async with self.recorder, _watched(self, control), asyncio.timeout(self.limits["wall_seconds"]):
@@ -106,6 +106,7 @@ class Drive:
             told = traceback.format_exc()
             return Outcome("failed", error=public(error), traceback=told, is_refused=is_invalid_resume(error))
         finally:
+            breakpoints.driven.reset(whole)
             current.reset(token)
         if self.recorder.lost is not None:
             return Outcome("lost")

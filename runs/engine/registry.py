@@ -15,8 +15,7 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolNode
 
 from agentdesk.groups import groups
-from runs.engine import imports, manifest, requirements
-from runs.engine.breakpoints import has_any
+from runs.engine import breakpoints, imports, manifest, requirements
 from runs.engine.code_version import code_version
 from runs.engine.making import A_LOOK, Graph, Maker
 from runs.engine.manifest import GraphSpec, Manifest
@@ -57,6 +56,7 @@ def load_all() -> dict[str, LoadedAgent]:
     with _guard:
         if _loaded is None or _loaded[0] != manifests:
             gate.install()
+            breakpoints.install()
             _loaded = manifests, {agent.slug: agent for agent in _load_manifests(manifests)}
         return _loaded[1]
 
@@ -137,8 +137,9 @@ class _Loading:
             graph = asyncio.run(_look_at(maker))
             graphs: list[Any] = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
             return replace(
-                loaded, version=version, graph=graph, maker=maker, tools=dict(_tools(graphs)), has_breakpoints=has_any(graphs)
-            )
+                loaded, version=version, graph=graph, maker=maker, tools=dict(_tools(graphs)),
+                has_breakpoints=breakpoints.has_any(graphs),
+            )  # fmt: skip
         except AgentUnavailable as error:
             return replace(loaded, error=str(error))
         except (Exception, SystemExit):  # whatever an agent's code raises is shown to its owners; the other agents work

@@ -82,6 +82,25 @@ subgraph = _around(_inner)
 called = chain(call_inner, finish)
 subgraph_with_breakpoint = _around(_inner_with_breakpoint)
 
+_kept = {"inner": chain(begin, finish, interrupt_before=["finish"])}
+
+
+async def call_with_breakpoint(state: State) -> State:
+    return {"log": (await _inner_with_breakpoint.ainvoke({"log": []}))["log"]}
+
+
+async def call_out_of_sight(state: State) -> State:
+    return {"log": (await _kept["inner"].ainvoke({"log": []}))["log"]}
+
+
+def call_with_options(state: State) -> State:
+    return {"log": _inner.invoke({"log": []}, interrupt_after=["begin"])["log"]}
+
+
+called_with_breakpoint = chain(call_with_breakpoint, finish)
+out_of_sight = chain(call_out_of_sight, finish)
+with_options = chain(call_with_options, finish)
+
 
 # --- Several at once ---------------------------------------------------------------------------------------
 def left(state: State) -> State:

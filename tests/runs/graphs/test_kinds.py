@@ -2,7 +2,9 @@
 
 import pytest
 
-from runs.models import Run, ToolCall
+from agentdesk.audit.record import Actor
+from runs import lifecycle
+from runs.models import Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -107,6 +109,7 @@ def held(engine: Engine, run: Run) -> list[str]:
         ("after", [["interrupt:after:begin"]]),
         ("everywhere", [["interrupt:begin"], ["interrupt:after:begin", "interrupt:finish"]]),
         ("subgraph-with-breakpoint", [["interrupt:finish"]]),
+        ("called-with-breakpoint", [["interrupt:finish"]]),
     ],
 )
 def test_static_breakpoints_are_passed_by_a_decision_only(engine: Engine, agent: str, stops: list[list[str]]) -> None:
@@ -117,6 +120,16 @@ def test_static_breakpoints_are_passed_by_a_decision_only(engine: Engine, agent:
             engine.decide(approval)
         run = engine.advance(run)
     assert log(engine, run)[-2:] in (["begin", "finish"], ["finish", "finish"])
+
+
+@pytest.mark.parametrize(("agent", "stop"), [("out-of-sight", "finish"), ("with-options", "begin")])
+def test_a_graph_whose_breakpoints_cannot_be_held_is_refused_before_it_starts(engine: Engine, agent: str, stop: str) -> None:
+    run = engine.start(agent, {"log": []})
+    assert (run.status, (run.error or {})["kind"]) == (RunStatus.FAILED, "BreakpointOutOfSight")
+    assert f"A graph with breakpoints ({stop}) is called where they cannot be held" in (run.error or {})["message"]
+    assert Step.objects.filter(run=run, name__in=["begin", "finish"]).count() == 0
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    assert engine.advance(run).status == RunStatus.FAILED
 
 
 def test_a_refused_breakpoint_stops_the_run_before_its_node(engine: Engine) -> None:
