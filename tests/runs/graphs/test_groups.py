@@ -1,5 +1,6 @@
 """Several projects on one desk: each manifest has workers, a queue and possibly a Python to itself."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.test import Client
 
 from agentdesk.celery import route
 from agentdesk.groups import groups
@@ -106,3 +108,19 @@ def test_web_sweeps_and_beat_load_no_agents_code() -> None:
         "sys.exit('runs.engine.imports' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_agents_page_tells_why_a_graph_does_not_load(
+    client: Client, engine_for: Callable[..., Engine], project: Callable[..., Path]
+) -> None:
+    graphs = {"works": "./agent.py:graph", "broken": "./broken.py:graph", "script": "./agent.ts:graph", "short": "agent.py"}
+    engine = engine_for(project("one", graphs, {"agent.py": f"WHO = 'me'\n{GRAPH}", "broken.py": "import no_such_thing"}))
+    client.force_login(engine.operator)
+    page = " ".join(re.sub(r"<[^>]+>", " ", client.get("/agents/").content.decode()).split())
+    for reason in (
+        "No module named &#x27;no_such_thing&#x27;",
+        "JavaScript graphs are not supported",
+        "&#x27;agent.py&#x27; is not of the form file.py:name",
+    ):
+        assert page.count(reason) >= 1
+    assert page.count("Does not load") == 3
