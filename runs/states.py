@@ -80,9 +80,10 @@ CALL_ALLOWED: dict[CallStatus, frozenset[CallStatus]] = {
     ),
     CallStatus.EXECUTING: frozenset(
         {CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.PAUSED, CallStatus.IN_DOUBT, CallStatus.EXECUTING}
+        | {CallStatus.DENIED}  # before it is started again
     ),
-    CallStatus.PAUSED: frozenset({CallStatus.EXECUTING, CallStatus.WITHDRAWN}),
-    CallStatus.IN_DOUBT: frozenset({CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.APPROVED}),
+    CallStatus.PAUSED: frozenset({CallStatus.EXECUTING, CallStatus.WITHDRAWN, CallStatus.DENIED}),
+    CallStatus.IN_DOUBT: frozenset({CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.APPROVED, CallStatus.DENIED}),
     CallStatus.SUCCEEDED: frozenset({CallStatus.UNDONE}),
     **{ended: frozenset() for ended in CALL_ENDED if ended != CallStatus.SUCCEEDED},
 }

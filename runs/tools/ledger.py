@@ -15,7 +15,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
 from approvals import decisions, requests
-from approvals.models import Decision, Tool
+from approvals.models import Approval, Decision, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.record import evaluate_action
@@ -40,7 +40,7 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     _fence(ctx)
     tool = tool_of(ctx, proposal)
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
-    row = ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal), digest=wanted).first()
+    row = _find(ctx, list(ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal)).order_by("pk")), wanted)
     if row is None:
         row = propose(ctx, proposal, tool, wanted)
         faults.at("gate.proposed")
@@ -106,7 +106,20 @@ def _fence(ctx: RunContext) -> None:
         raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
 
 
+def _find(ctx: RunContext, rows: list[ToolCall], wanted: str) -> ToolCall | None:
+    """Of the calls at one place, the one with this digest. Where there is none, one that somebody changed in the database may
+    have been it: rather that, which does not run, than another row for the same call."""
+    same = next((row for row in rows if row.digest == wanted), None)
+    return same or next((row for row in rows if not _is_as_asked(ctx, row)), None)
+
+
+def _is_as_asked(ctx: RunContext, row: ToolCall) -> bool:
+    return action_digest(ctx.agent, row.tool, row.schema_version, decode(row.asked_args)) == row.digest
+
+
 def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+    if row.status not in CALL_ENDED and not _is_as_asked(ctx, row):
+        return _tampered(ctx, row, "The arguments that the model asked for were changed in the database.")
     match row.status:
         case CallStatus.WAITING:
             return _decided(ctx, row, tool)
@@ -139,7 +152,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if decision is None or (decision.release_at is not None and decision.release_at > timezone.now()):
         return Pause(row.pk, approval.pk, str(approval))
     if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
-        return _approve(ctx, row, tool, decision)
+        return _approve(ctx, row, tool, approval, decision)
     now = timezone.now()
     decisions.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
@@ -168,10 +181,13 @@ _REFUSALS = {
 }
 
 
-def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> Entry:
+def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, decision: Decision) -> Entry:
     args = decode(decision.args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != decision.digest:
         return _tampered(ctx, row, "The arguments stored with the decision are not the ones that were decided on.")
+    shown = action_digest(ctx.agent, row.tool, row.schema_version, decode(approval.args))
+    if not shown == approval.digest == decision.digest:
+        return _tampered(ctx, row, "What was shown to people was changed in the database after they decided.")
     if not decisions.consume(decision.pk, decision.digest):
         return _tampered(ctx, row, "The decision on this call was already used.")
     faults.at("gate.decision.taken")
@@ -242,7 +258,7 @@ def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
 
 def _tampered(ctx: RunContext, row: ToolCall, what: str) -> Refused:
     """Alarm: what would run is not what was approved. It does not run."""
-    message = "This call failed a safety check. It was not executed."
+    message = "This call failed a safety check. " + ("It was not started again." if row.tries else "It was not executed.")
     error = {"kind": "tampered", "message": message, "retryable": False, "hint": ""}
     calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
     record_call(ctx, row, "call.tampered", after={"status": CallStatus.DENIED, "alarm": what})

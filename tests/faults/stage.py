@@ -199,6 +199,16 @@ class Stage:
             os.kill(self.children[name].pid, sign)
         self.until(lambda: not self.is_alive(name), f"{name} to end", wait)
 
+    def kill_at(self, point: str) -> str:
+        """Kill the worker that comes to the armed point, and return its name; it is not started again."""
+        stopped = self.until(self.faults["runs"].first, f"a process at {point}", 40)
+        victim = self.named(stopped.pid)
+        if victim is None or stopped.point != point:
+            raise AssertionError(f"{stopped} is not the worker that was to come to {point}")
+        self.kill(victim)
+        stopped.file.unlink()
+        return victim
+
     def clear(self) -> None:
         """As at the beginning: no process, no message, nothing paid. The record stays: each line asks for its own runs."""
         while self.leaving:

@@ -13,7 +13,7 @@ TRIALS = (
     Trial("reviewers", "two reviewers at once", 10_000, 50, answers.two_reviewers),
     Trial("redelivered", "approval redelivered to the next interrupt of the same node", 1000, 6, answers.redelivered),
     Trial("langchain", "langchain #40492 and #40166 replayed through the gate", 40, 4, gate.langchain_issues),
-    Trial("changed", "stored arguments changed in the database after approval", 40, 4, gate.changed_arguments),
+    Trial("changed", "stored arguments changed in the database after approval", 40, 8, gate.changed_arguments),
     Trial("lost-lock", "a worker that lost its lock but lives on", 60, 3, outages.lost_lock),
     Trial("breakpoint", "kill -9 at a static breakpoint", 45, 4, answers.breakpoint_),
     Trial("call-ids", "models that repeat tool call ids", 60, 6, gate.repeated_ids),

@@ -47,36 +47,68 @@ def langchain_issues(stage: Stage, size: int, row: Row) -> None:
     row.reached.append(f"{swapped} calls that were swapped for another tool behind the person were asked about anew")
 
 
+# What is changed by SQL, as superuser, after the approval and before a worker takes it up.
+WAITING_CALLS = (
+    """UPDATE approvals_decision SET args = jsonb_set(args, '{to}', '"mallory"') WHERE approval_id = %(approval)s""",
+    "UPDATE approvals_decision SET digest = 'sha256:' || repeat('0', 64) WHERE approval_id = %(approval)s",
+    """UPDATE approvals_approval SET args = jsonb_set(args, '{to}', '"mallory"') WHERE id = %(approval)s""",
+    "UPDATE approvals_approval SET digest = 'sha256:' || repeat('0', 64) WHERE id = %(approval)s",
+    """UPDATE runs_toolcall SET asked_args = jsonb_set(asked_args, '{to}', '"mallory"') WHERE approval_id = %(approval)s""",
+    "UPDATE runs_toolcall SET digest = 'sha256:' || repeat('0', 64) WHERE approval_id = %(approval)s",
+)
+# The same, of calls whose worker was killed before the tool had done anything: they would be started again.
+STARTED_CALLS = (
+    """UPDATE runs_toolcall SET approved_args = jsonb_set(approved_args, '{to}', '"mallory"')
+       WHERE approval_id = %(approval)s""",
+    "UPDATE runs_toolcall SET approved_digest = 'sha256:' || repeat('0', 64) WHERE approval_id = %(approval)s",
+)
+
+
 def changed_arguments(stage: Stage, size: int, row: Row) -> None:
-    """The arguments are changed by SQL, as superuser, after the approval and before a worker takes it up."""
+    """Each way to change what is stored, in turn."""
     stage.start_desk(workers=1)
     operator, reviewer = Client(stage, "operator"), Client(stage, "reviewer")
-    names = [f"changed-{n:05}" for n in range(size)]
-    runs = {
-        operator.script("cashier", name, [{"name": "wire", "args": {"to": name, "amount": "5.00"}}]): name for name in names
-    }
-    stage.until(lambda: len(pending(stage, list(runs))) == size, "all to wait")
-    stage.kill("runs-1")
-    for approval in pending(stage, list(runs)):
+    ways = (*WAITING_CALLS, *STARTED_CALLS)
+    change: dict[str, str] = {}
+    for n in range(size):
+        name, way = f"changed-{n:05}", ways[n % len(ways)]
+        tool = "charge" if way in STARTED_CALLS else "wire"
+        change[operator.script("cashier", name, [{"name": tool, "args": {"to": name, "amount": "5.00"}}])] = way
+    runs = list(change)
+    stage.until(lambda: len(pending(stage, runs)) == size, "all to wait")
+    asked = pending(stage, runs)
+    begun = [approval for approval in asked if change[approval["source_ref"]] in STARTED_CALLS]
+    for approval in begun:
+        stage.faults["runs"].arm("tool.start")
         reviewer.decide(approval)
-    stage.sql(
-        """UPDATE approvals_decision SET args = jsonb_set(args, '{to}', '"mallory"') WHERE approval_id IN
-           (SELECT id FROM approvals_approval WHERE source_ref = ANY(%(runs)s))""",
-        runs=list(runs),
-    )
+        stage.kill_at("tool.start")
+        stage.sql(change[approval["source_ref"]], approval=approval["id"])
+        stage.revive("runs-1")
+    stage.wait_ready("runs-1")
+    stage.kill("runs-1")
+    for approval in asked:
+        if approval not in begun:
+            reviewer.decide(approval)
+            stage.sql(change[approval["source_ref"]], approval=approval["id"])
     stage.revive("runs-1")
-    stage.until(lambda: set(statuses(stage, list(runs)).values()) <= set(ENDED), "all to end")
+    stage.until(lambda: set(statuses(stage, runs).values()) <= set(ENDED), "all to end")
     alarms = stage.sql(
         """SELECT run_id::text, count(*) FROM audit_auditentry WHERE action = 'call.tampered'
            AND run_id = ANY(%(ids)s::uuid[]) GROUP BY 1""",
-        ids=list(runs),
+        ids=runs,
     )
-    executed = sum(len(wires) for wires in stage.payments.wires.values())
-    row.size = f"{size} approved calls changed"
+    executed = sum(len(wires) for wires in stage.payments.wires.values()) + sum(stage.payments.charged.values())
+    row.size = f"{size} approved calls changed in {len(ways)} ways, {len(begun)} of them when they had been started"
     row.expect(executed == 0, f"{executed} executions")
-    row.expect(
-        len(alarms) == size and all(each["count"] == 1 for each in alarms), f"{len(alarms)} of {size} runs with one alarm each"
-    )
+    once = [each for each in alarms if each["count"] == 1]
+    silent = [change[run] for run in runs if run not in {each["run_id"] for each in once}]
+    row.expect(not silent, f"{len(once)} of {size} runs with one alarm each" + (f"; not: {silent[:3]}" if silent else ""))
+    asked_again = len(stage.sql(ASKED_TWICE, runs=runs))
+    row.expect(asked_again == 0, f"{asked_again} asked about again")
+
+
+ASKED_TWICE = """SELECT source_ref FROM approvals_approval WHERE source = 'runs' AND source_ref = ANY(%(runs)s)
+                 GROUP BY source_ref HAVING count(*) > 1"""
 
 
 def repeated_ids(stage: Stage, size: int, row: Row) -> None:

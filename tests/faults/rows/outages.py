@@ -178,12 +178,7 @@ def _into_doubt(stage: Stage, name: str, kind: str) -> str:
         fault.arm(kind)
     reviewer.decide(approval)
     if kind != "timeout":
-        stopped = stage.until(fault.first, f"a process at {kind}", 30)
-        victim = stage.named(stopped.pid)
-        assert victim is not None
-        stage.kill(victim)
-        stopped.file.unlink()
-        stage.revive(victim)
+        stage.revive(stage.kill_at(kind))
     stage.until(lambda: not any(a["id"] == approval["id"] for a in pending(stage, [run])), "the approval to be taken")
     return run
 

@@ -129,18 +129,48 @@ def test_it_turns_a_tools_exception_into_a_result(engine: Engine) -> None:
     assert ToolCall.objects.get(run=run).status == CallStatus.FAILED
 
 
-@pytest.mark.parametrize("where", ["decision", "call"])
-def test_it_raises_an_alarm_when_stored_arguments_were_changed_after_approval(engine: Engine, where: str) -> None:
+OTHER = {"to": "mallory", "amount": "9999.00"}
+FALSE = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("model", "changed"),
+    [
+        (Decision, {"args": OTHER}),
+        (Decision, {"digest": FALSE}),
+        (Decision, {"args": OTHER, "digest": FALSE}),
+        (Approval, {"args": OTHER}),
+        (Approval, {"digest": FALSE}),
+        (ToolCall, {"asked_args": OTHER}),
+        (ToolCall, {"digest": FALSE}),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "+".join(value),
+)
+def test_it_raises_an_alarm_when_what_is_stored_was_changed_after_approval(
+    engine: Engine, model: Any, changed: dict[str, object]
+) -> None:
     run = engine.script("teller", [pay("ada")])
     engine.decide(engine.pending(run)[0])
-    if where == "decision":
-        Decision.objects.update(args={"to": "mallory", "amount": "9999.00"})
-    else:
-        ToolCall.objects.update(asked_args={"to": "mallory", "amount": "9999.00"})
-        Decision.objects.update(args={"to": "mallory", "amount": "9999.00"}, digest="sha256:" + "0" * 64)
+    model.objects.update(**changed)
     run = engine.advance(run)
-    assert engine.effects() == []
+    assert (engine.effects(), run.status) == ([], RunStatus.SUCCEEDED)
     assert AuditEntry.objects.filter(action="call.tampered", run_id=run.pk).count() == 1
+    assert ToolCall.objects.get(run=run).status == CallStatus.DENIED
+    assert "safety check" in str(messages(run)[0]["content"])
+
+
+@pytest.mark.parametrize("changed", [{"approved_args": OTHER}, {"approved_digest": FALSE}], ids="+".join)
+def test_it_raises_an_alarm_when_a_call_that_is_started_again_was_changed(engine: Engine, changed: dict[str, object]) -> None:
+    run = engine.script("teller", [{"name": "ask_inside", "args": {"question": "Which colour?"}}])
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    (inside,) = engine.pending(run)
+    engine.decide(inside, "respond", answer="red")
+    ToolCall.objects.update(**changed)
+    run = engine.advance(run)
+    assert AuditEntry.objects.filter(action="call.tampered", run_id=run.pk).count() == 1
+    assert ToolCall.objects.get(run=run).status == CallStatus.DENIED
+    assert "not started again" in str(messages(run)[0]["content"])
 
 
 def test_it_refuses_an_approved_call_whose_tool_was_switched_off_meanwhile(engine: Engine) -> None:
