@@ -6,6 +6,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 
 import redis
 
@@ -34,39 +35,48 @@ def message(task: str, args: list[str], queue: str) -> str:
 
 
 class Mixer:
-    """Stands between those who send to ``source`` and those who listen to ``target``: every message comes out three times, in
-    random order and at random moments within ``spread`` seconds."""
+    """Stands between those who send to the queues and those who listen to :meth:`behind` them: every message comes out three
+    times, in random order and at random moments within ``spread`` seconds."""
 
-    def __init__(self, address: str, source: str, target: str, *, copies: int = 3, spread: float = 0.3, seed: int = 1) -> None:
-        self.taken = self.given = 0
+    def __init__(self, address: str, *queues: str, copies: int = 3, spread: float = 0.3, seed: int = 1) -> None:
+        self.taken: Counter[str] = Counter()  # by queue
+        self.given: Counter[str] = Counter()
         self._broker = redis.Redis.from_url(address)
-        self._source, self._target, self._copies, self._spread = source, target, copies, spread
+        self._queues, self._copies, self._spread = queues, copies, spread
         self._random = random.Random(seed)
-        self._held: list[tuple[float, bytes]] = []
+        self._held: list[tuple[float, str, bytes]] = []
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mixer", daemon=True)
         self._thread.start()
 
+    def behind(self, queue: str) -> str:
+        """The queue that what was sent to ``queue`` comes out of."""
+        return f"{queue}.mixed"
+
     def close(self) -> None:
+        """Stop, and leave no message behind."""
         self._end.set()
         self._thread.join()
+        self._broker.delete(*map(self.behind, self._queues))
         self._broker.close()
 
     def _work(self) -> None:
         while not self._end.is_set():
-            while (raw := self._broker.rpop(self._source)) is not None:
-                assert isinstance(raw, bytes)
-                self.taken += 1
-                self._held += [
-                    (time.monotonic() + self._random.uniform(0, self._spread), self._copy(raw)) for _ in range(self._copies)
-                ]
+            for queue in self._queues:
+                while (raw := self._broker.rpop(queue)) is not None:
+                    assert isinstance(raw, bytes)
+                    self.taken[queue] += 1
+                    self._held += [
+                        (time.monotonic() + self._random.uniform(0, self._spread), queue, self._copy(raw))
+                        for _ in range(self._copies)
+                    ]
             now = time.monotonic()
             due = [each for each in self._held if each[0] <= now]
             self._held = [each for each in self._held if each[0] > now]
             self._random.shuffle(due)
-            for _, copy in due:
-                self._broker.lpush(self._target, copy)
-                self.given += 1
+            for _, queue, copy in due:
+                self._broker.lpush(self.behind(queue), copy)
+                self.given[queue] += 1
             time.sleep(0.003)
 
     def _copy(self, raw: bytes) -> bytes:

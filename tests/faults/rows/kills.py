@@ -10,9 +10,7 @@ from tests.faults.crowd import Crowd, statuses
 from tests.faults.messages import Mixer
 from tests.faults.reaper import Reaper
 from tests.faults.report import Row, percentile
-from tests.faults.stage import RUNS, Stage
-
-MIXED = f"{RUNS}.mixed"
+from tests.faults.stage import DESK, RUNS, Stage
 
 
 def at_every_point(stage: Stage, size: int, row: Row) -> None:
@@ -110,18 +108,26 @@ def postgresql_restarted(stage: Stage, size: int, row: Row) -> None:
 
 
 def three_times(stage: Stage, size: int, row: Row) -> None:
-    stage.start_desk(webs=1, workers=0, sweeps=1)
-    mixer = Mixer(stage.environment["REDIS_URL"], RUNS, MIXED)
+    """The hints at runs, and the orders to sweep."""
+    stage.start_desk(webs=1, workers=0, sweeps=0)
+    mixer = Mixer(stage.environment["REDIS_URL"], RUNS, DESK)
     try:
         for n in (1, 2):
-            stage.start_worker(f"runs-{n}", "runs", MIXED)
+            stage.start_worker(f"runs-{n}", "runs", mixer.behind(RUNS))
+        stage.start_worker("desk-1", "desk", mixer.behind(DESK), threads=4)
         stage.wait_ready()
         crowd = Crowd(stage, "mixed", size, at_once=16)
         crowd.finish()
+        stage.until(lambda: mixer.given[DESK] >= 3, "the sweeps to be ordered three times")
+        stage.until(lambda: mixer.given.total() == 3 * mixer.taken.total(), "all that was sent to come out")
+        taken, given = dict(mixer.taken), dict(mixer.given)
     finally:
         mixer.close()
-    row.size = f"{size} runs, {mixer.taken} messages delivered {mixer.given} times"
-    row.expect(mixer.given >= 2.9 * mixer.taken, f"{mixer.given} deliveries of {mixer.taken} messages")
+    row.size = f"{size} runs, {sum(taken.values())} messages delivered {sum(given.values())} times"
+    row.expect(
+        given[RUNS] == 3 * taken[RUNS] and taken[RUNS] >= 3 * size,
+        f"{given[RUNS]} deliveries of {taken[RUNS]} hints at runs, {given[DESK]} of {taken[DESK]} orders to sweep",
+    )
     zeros(stage, crowd, row)
     row.check(stage, list(crowd.runs), checks.CONTINUED_TWICE)
 
