@@ -1,6 +1,5 @@
 """People's answers: two at once, redelivered, at a breakpoint, and under the next release of the agent's code."""
 
-import json
 import threading
 import time
 from collections import Counter
@@ -131,11 +130,7 @@ def breakpoint_(stage: Stage, size: int, row: Row) -> None:
         fault.arm(point)
         run = operator.start("held", {"name": name}, name)
         runs[run] = name
-        stopped = stage.until(fault.first, f"a process at {point}", 30)
-        victim = stage.named(stopped.pid)
-        assert victim is not None
-        stage.kill(victim)
-        stopped.file.unlink()
+        victim = stage.kill_at(point)
         kills[point] += 1
         stage.revive(victim)
         stage.until(partial(all_wait, stage, [run]), f"{name} to wait", 30)
@@ -150,12 +145,6 @@ def breakpoint_(stage: Stage, size: int, row: Row) -> None:
     missing = sum(len(stage.payments.wires.get(name, [])) != 1 for n, name in enumerate(runs.values()) if not n % 2)
     row.expect(missing == 0, f"{missing} approved runs that did not pay exactly once")
     row.check(stage, list(runs), checks.TWICE_DECIDED)
-
-
-def _all_came_out(stage: Stage, runs: list[str], decided: set[str]) -> bool:
-    """Each has ended, or asks something new."""
-    asking = {approval["source_ref"] for approval in pending(stage, runs) if approval["id"] not in decided}
-    return all(status in ENDED or run in asking for run, status in statuses(stage, runs).items())
 
 
 def next_release(stage: Stage, size: int, row: Row) -> None:
@@ -174,27 +163,47 @@ def next_release(stage: Stage, size: int, row: Row) -> None:
         code.write_text(first.replace('RELEASE = "first"', f'RELEASE = "{release}"'))
         stage.start_worker("runs-1", "runs", RUNS, FRESH_AGENTS="1")
         stage.wait_ready("runs-1")
+        said = {old[run]["id"]: f"yes to {name}" for run, name in runs.items()}
         for approval in old.values():
-            reviewer.decide(approval, "respond", answer=f"yes to {runs[approval['source_ref']]}")
-        decided = {approval["id"] for approval in old.values()}
-        stage.until(partial(_all_came_out, stage, list(runs), decided), f"all to end, be parked or ask anew: {release}")
-        _judge(stage, release, list(runs), row)
+            reviewer.decide(approval, "respond", answer=said[approval["id"]])
+        stage.until(partial(_answered_to_the_end, stage, reviewer, list(runs), said), f"all to end: {release}")
+        _judge(stage, release, runs, row)
         stage.stop_all()
     code.write_text(first)
     third = size // 3
     row.size = f"{third} runs under new code that asks the same, {third} with the node gone, {third} with its questions moved"
 
 
-def _judge(stage: Stage, release: str, runs: list[str], row: Row) -> None:
-    rows = stage.sql("SELECT status, stop_reason, error, output FROM runs_run WHERE id = ANY(%(ids)s::uuid[])", ids=runs)
-    ended = Counter(f"{each['status']} {each['stop_reason']}".strip() for each in rows)
-    silent = [each for each in rows if each["status"] in ("failed", "stopped") and not (each["stop_reason"] or each["error"])]
-    crossed = [
-        each for each in rows if release == "moved" and "yes to" in json.dumps((each["output"] or {}).get("answers", [])[:1])
-    ]
-    row.reached.append(f"{release}: {dict(ended)}")
-    row.expect(not silent, f"{release}: {len(silent)} ended without a reason")
-    if release == "unmoved":
-        went_on = sum(each["status"] == "succeeded" for each in rows)
-        row.expect(went_on == len(rows), f"unmoved: {went_on} of {len(rows)} went on with the answer they had")
-    row.expect(not crossed, f"{release}: {len(crossed)} answers given to another question")
+def _answered_to_the_end(stage: Stage, reviewer: Client, runs: list[str], said: dict[str, str]) -> bool:
+    """Answer what is asked anew, each question with words of its own. True when all runs have ended."""
+    for approval in pending(stage, runs):
+        if approval["id"] not in said:
+            asked = stage.one("SELECT payload FROM approvals_approval WHERE id = %(id)s::uuid", id=approval["id"])
+            said[approval["id"]] = f"to {asked}"
+            reviewer.decide(approval, "respond", answer=said[approval["id"]])
+    return all_ended(stage, runs)
+
+
+def _judge(stage: Stage, release: str, runs: dict[str, str], row: Row) -> None:
+    """Every run has finished with the answers to its own questions, or is parked with the reason."""
+    rows = stage.sql(
+        "SELECT id::text, status, stop_reason, error, output FROM runs_run WHERE id = ANY(%(ids)s::uuid[])", ids=list(runs)
+    )
+    right = 0
+    for each in rows:
+        name, answers = runs[each["id"]], (each["output"] or {}).get("answers")
+        right += {
+            "unmoved": (each["status"], answers) == ("succeeded", [f"yes to {name}"]),
+            "gone": (each["status"], each["stop_reason"]) == ("stopped", "released") and bool((each["error"] or {})["message"]),
+            "moved": (each["status"], answers) == ("succeeded", ["to Something else altogether?", f"to May {name} go on?"]),
+        }[release]
+    row.expect(right == len(rows) == len(runs), f"{right} of {len(runs)} {_CAME_OUT[release]}")
+    if right < len(rows):
+        row.misses += [f"{release}: {each}" for each in rows[:3]]
+
+
+_CAME_OUT = {
+    "unmoved": "whose code asks the same finished with the answer they had",
+    "gone": "whose node is gone were parked as released, with the reason",
+    "moved": "whose questions moved were asked anew and finished, each question with its own answer",
+}
