@@ -95,7 +95,7 @@ class Stage:
         shutil.copy(CHECKOUT / "tests/agents/script.py", self.agents)
         shutil.copytree(CHECKOUT / "examples/support/support", self.agents / "support")
         self.faults = {group: Faults(self.folder / f"faults-{group}") for group in GROUPS}
-        seeded = json.loads(self._python("-m", "tests.faults.seed"))
+        seeded = json.loads(self.python("-m", "tests.faults.seed"))
         self.tokens: dict[str, str] = seeded["tokens"]
         self.tickets: list[Any] = seeded["tickets"]  # of the support agent, as inputs of runs
         self.connection = self._connect()
@@ -107,7 +107,8 @@ class Stage:
     def _connect(self) -> "psycopg.Connection[dict[str, Any]]":
         return psycopg.connect(self.services.postgresql.url(SUPERUSER), autocommit=True, row_factory=dict_row)
 
-    def _python(self, *arguments: str) -> str:
+    def python(self, *arguments: str) -> str:
+        """What a Python in the desk's environment prints. Raises RuntimeError where it fails."""
         command = [sys.executable, *arguments]
         done = subprocess.run(command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -144,10 +145,12 @@ class Stage:
         for n in range(1, sweeps + 1):
             self.start_worker(f"desk-{n}", "desk", DESK, threads=4)
         if beat:
-            schedule = str(self.folder / "beat-schedule")
-            options = ["-l", "WARNING", "-s", schedule, "--pidfile="]
-            self.start("beat", "beat", ["celery", "-A", "agentdesk", "-q", "beat", *options])
+            self.start_beat()
         self.wait_ready()
+
+    def start_beat(self) -> None:
+        options = ["-l", "WARNING", "-s", str(self.folder / "beat-schedule"), "--pidfile="]
+        self.start("beat", "beat", ["celery", "-A", "agentdesk", "-q", "beat", *options])
 
     def start_web(self, name: str) -> None:
         port = self.ports.setdefault(name, free_port())

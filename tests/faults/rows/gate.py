@@ -41,10 +41,17 @@ def langchain_issues(stage: Stage, size: int, row: Row) -> None:
         stage, reviewer, editing, lambda approval: {"verdict": "approve" if approval["action"] == "read" else "reject"}
     )
     executed = sum(len(wires) for wires in stage.payments.wires.values())
-    row.size = f"{half} replays of each"
+    row.size = f"{half} replays of each, and one of each without the desk"
     row.expect(executed == 0, f"{executed} executions")
     swapped = sum(approval["action"] == "wire" for approval in asked)
-    row.reached.append(f"{swapped} calls that were swapped for another tool behind the person were asked about anew")
+    row.expect(swapped == half, f"{swapped} calls that were swapped for another tool behind the person were asked about anew")
+    stage.python("-m", "tests.faults.ungated")
+    control = {name: len(stage.payments.wires.get(name, [])) for name in ("ungated-jump", "ungated-edit")}
+    row.expect(
+        all(count == 1 for count in control.values()),
+        f"the same two graphs under LangGraph alone: the rejected call ran {control['ungated-jump']} times, the swapped one "
+        f"{control['ungated-edit']} times",
+    )
 
 
 # What is changed by SQL, as superuser, after the approval and before a worker takes it up.
