@@ -46,11 +46,19 @@ class Source(Protocol):
 
 
 _sources: dict[str, Source] = {}
+_seeking: set[str] = set()
 
 
-def register(name: str, source: Source) -> None:
-    """Make ``source`` known; the last one registered under a name counts."""
+def register(name: str, source: Source, *, seeks: bool = False) -> None:
+    """Make ``source`` known; the last one registered under a name counts. ``seeks``: it looks by itself for decisions that were
+    not handed over, so that nobody need tell it of them again."""
     _sources[name] = source
+    (_seeking.add if seeks else _seeking.discard)(name)
+
+
+def seeking() -> frozenset[str]:
+    """The names of the askers that look for decisions by themselves."""
+    return frozenset(_seeking)
 
 
 def get(name: str) -> Source | None:

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from approvals import decisions
+from approvals import decisions, sources
 from approvals.signals import decided, tell
 
 BATCH = 200
-# Askers have sweeps of their own, which are quicker; this one is for whoever has none. A few at a time, in any order:
-# some that never can be handed over must not keep the others waiting, nor fill the broker while no worker is there.
+# For askers that do not look for decisions by themselves. A few at a time, in any order: some that never can be handed over
+# must not keep the others waiting, nor fill the broker while no worker is there.
 LATE = timedelta(seconds=30)
 FEW = 20
 
@@ -19,5 +19,6 @@ def sweep() -> None:
     """Expire what is due, release what may no longer be recalled, tell again of decisions that still wait for their asker."""
     decisions.expire_due(BATCH)
     decisions.release_due(BATCH)
-    for decision in decisions.undelivered(LATE).select_related("approval").order_by("?")[:FEW]:
+    late = decisions.undelivered(LATE).exclude(approval__source__in=sources.seeking())
+    for decision in late.select_related("approval").order_by("?")[:FEW]:
         tell(decided, decision.approval)

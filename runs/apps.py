@@ -16,4 +16,4 @@ class RunsConfig(AppConfig):
 
         receivers.connect()
         fragments.register()
-        sources.register(source.NAME, source.RunSource())
+        sources.register(source.NAME, source.RunSource(), seeks=True)

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 
 from agentdesk.groups import Group, group_of, groups
 from runs.models import Run
@@ -24,6 +25,16 @@ def is_for(run_id: UUID | str, manifests: frozenset[str] | None) -> bool:
         return True
     group = _group(run_id)
     return group is not None and group.manifest in manifests
+
+
+def shares() -> list[tuple[str, Q]]:
+    """Each queue, and which runs are for it, as :func:`queue_of` says."""
+    found = groups(settings.AGENTS)
+    if len(found) < 2:
+        return [(str(settings.QUEUE_RUNS), Q())]
+    others = [group.manifest for group in found[1:]]  # the first one has the runs of manifests that are no longer named
+    first = (found[0].queue(settings.INSTANCE), ~Q(agent__manifest__in=others))
+    return [first, *((group.queue(settings.INSTANCE), Q(agent__manifest=group.manifest)) for group in found[1:])]
 
 
 def _group(run_id: UUID | str) -> Group | None:

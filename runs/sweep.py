@@ -1,14 +1,16 @@
 """Finding what a lost hint, a dead worker or a restart left behind. It only gives hints: ``advance`` decides."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.live.push import hint
 from approvals.decisions import mark_delivered, undelivered
+from runs import queues
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE, SOURCE
 from runs.models import Run
@@ -17,12 +19,18 @@ from runs.states import ENDED, RunStatus
 PATIENCE = timedelta(seconds=3)  # what is younger than this is probably on its way
 AGAIN = timedelta(seconds=5)  # after which a hint that brought nothing is given again
 AGAIN_ORPHANED = timedelta(seconds=2)  # the same for a run whose process died: it was at work, and people may wait for it
-BATCH = 200
+BATCH = 200  # hints that may wait in a queue: while workers are slow or away, more of them would only be in their way
+LOOK = 5_000  # rows looked at
 
 
-def sweep() -> int:
-    """Hint at every run that somebody should look at, each at most every :data:`AGAIN` or
-    :data:`AGAIN_ORPHANED`. Returns how many."""
+def _empty(queue: str) -> int:
+    return 0
+
+
+def sweep(waiting: Callable[[str], int] = _empty) -> int:
+    """Hint at every run that somebody should look at, each at most every :data:`AGAIN` or :data:`AGAIN_ORPHANED`, and at those
+    first that were not hinted at for the longest time. ``waiting`` says how many messages wait in a queue: it is filled up to
+    :data:`BATCH`, and the next sweep gives the rest. Returns how many. Raises what ``waiting`` raises."""
     faults.at("sweep.before")
     now, orphaned = timezone.now(), _orphaned()
     wanted = (
@@ -33,7 +41,12 @@ def sweep() -> int:
     )
     died = Q(pk__in=orphaned)
     hinted = (~died & Q(dispatched_at__gt=now - AGAIN)) | (died & Q(dispatched_at__gt=now - AGAIN_ORPHANED))
-    found = list(Run.objects.filter(wanted).exclude(hinted).order_by("changed_at").values_list("pk", flat=True)[:BATCH])
+    due = Run.objects.filter(wanted).exclude(hinted).order_by(F("dispatched_at").asc(nulls_first=True), "changed_at")
+    found: list[UUID] = []
+    for queue, share in queues.shares():
+        of_queue = list(due.filter(share).values_list("pk", flat=True)[:BATCH])
+        if of_queue:
+            found += of_queue[: max(0, BATCH - waiting(queue))]
     Run.objects.filter(pk__in=found).update(dispatched_at=now)
     faults.at("sweep.after")
     for run_id in found:
@@ -44,13 +57,14 @@ def sweep() -> int:
 def _orphaned() -> list[UUID]:
     """Running under a process that is no longer there."""
     running = Run.objects.filter(status=RunStatus.RUNNING).extra(where=[f"NOT {ALIVE}"])  # noqa: S610 - a constant
-    return list(running.values_list("pk", flat=True)[:BATCH])
+    return list(running.values_list("pk", flat=True)[:LOOK])
 
 
 def _decided() -> list[UUID]:
     """Runs whose people have decided, and that were not told yet. What comes after a run's end reaches no graph: it is written
     down and marked, so that it keeps nothing else waiting."""
-    rows = dict(undelivered(PATIENCE).filter(approval__source=SOURCE).values_list("pk", "approval__source_ref")[:BATCH])
+    found = undelivered(PATIENCE).filter(approval__source=SOURCE).order_by("decided_at")
+    rows = dict(found.values_list("pk", "approval__source_ref")[:LOOK])
     ended = {str(pk) for pk in Run.objects.filter(pk__in=set(rows.values()), status__in=ENDED).values_list("pk", flat=True)}
     if ended:
         from runs.tools.endings import settle  # it loads LangChain, which few sweeps need

@@ -3,9 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from celery import shared_task
+from celery import current_app, shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
+from kombu.exceptions import ChannelError
 
 from agentdesk.groups import groups
 from agentdesk.live.push import flush, hint
@@ -27,7 +28,17 @@ def advance(run_id: str) -> None:
 def sweep() -> None:
     from runs.sweep import sweep
 
-    sweep()
+    sweep(_waiting)
+
+
+def _waiting(queue: str) -> int:
+    """How many messages nobody has taken from the queue. Raises what the broker's client raises."""
+    with current_app.connection_for_read() as connection:
+        try:
+            channel: Any = connection.default_channel
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except ChannelError:  # Redis has no empty queues
+            return 0
 
 
 @shared_task(name="runs.tasks.prune")

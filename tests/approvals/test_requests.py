@@ -270,12 +270,19 @@ def test_it_expires_no_more_than_it_is_told_to(team):
 
 
 def test_it_tells_again_of_a_decision_whose_hint_was_lost(team, reviewer, told):
-    approval = make_approval(team)
+    approval = make_approval(team, source="another")
     decision = post(approval, reviewer).decision
     assert told(sweep) == []
     Decision.objects.filter(pk=decision.pk).update(decided_at=timezone.now() - timedelta(minutes=1))
     assert told(sweep) == [(decided, approval.pk)]
     decisions.mark_delivered([decision.pk])
+    assert told(sweep) == []
+
+
+def test_it_does_not_tell_an_asker_again_that_looks_for_decisions_by_itself(team, reviewer, told):
+    approval = make_approval(team, source="runs")
+    decision = post(approval, reviewer).decision
+    Decision.objects.filter(pk=decision.pk).update(decided_at=timezone.now() - timedelta(minutes=1))
     assert told(sweep) == []
 
 

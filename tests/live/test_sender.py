@@ -8,7 +8,10 @@ import psutil
 import pytest
 import redis
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
+from agentdesk.celery import app
+from agentdesk.embedded.ports import free_port
 from agentdesk.live import push as push_module
 from agentdesk.live import sender as sender_module
 from agentdesk.live.push import flush, hint, push, token
@@ -194,6 +197,14 @@ def test_it_puts_tasks_into_the_queues_of_this_desk(queues, settings):
     hint("tests.nobody.does.this")
     assert flush(10)
     assert queues.put("tests.nobody.does.this") == [settings.QUEUE_DESK]
+
+
+def test_who_lost_the_broker_asks_for_it_every_second_and_never_gives_up():
+    waited = []
+    with app.connection_for_read(url=f"redis://127.0.0.1:{free_port()}/0") as connection, pytest.raises(OperationalError):
+        connection.ensure_connection(lambda error, seconds: waited.append(seconds), 2)
+    assert waited[:2] == [1, 1]
+    assert app.conf.broker_connection_max_retries is None
 
 
 def test_it_survives_the_loss_of_its_connections(queues, settings):

@@ -1,17 +1,23 @@
+import contextlib
 import time
 from datetime import timedelta
 from uuid import UUID
 
 import psycopg
 import pytest
+import redis
+from django.conf import settings
+from django.test import override_settings
 from django.utils import timezone
 
+from agentdesk.ids import new_id
 from agentdesk.live.push import flush
 from approvals.models import Decision
+from runs import queues, tasks
 from runs import sweep as sweeping
 from runs.engine import claims
 from runs.engine.locks import Presence
-from runs.models import Run
+from runs.models import Agent, Run
 from runs.states import RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -94,6 +100,47 @@ def test_it_does_not_hint_again_at_once(engine: Engine, hinted: set[UUID]) -> No
     hinted.clear()
     sweeping.sweep()
     assert hinted == set()
+
+
+def test_it_fills_a_queue_no_further_and_hints_first_at_who_was_hinted_at_longest_ago(
+    engine: Engine, hinted: set[UUID], patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "BATCH", 3)
+    now = timezone.now()
+    runs = [running(engine, NOBODY) for _ in range(3)]
+    for run, minutes in zip(runs, (1, 3, 2), strict=True):
+        Run.objects.filter(pk=run.pk).update(dispatched_at=now - timedelta(minutes=minutes))
+    assert sweeping.sweep(lambda queue: 3) == 0
+    assert sweeping.sweep(lambda queue: 7) == 0
+    assert hinted == set()
+    assert sweeping.sweep(lambda queue: 2) == 1
+    assert hinted == {runs[1].pk}
+    assert sweeping.sweep(lambda queue: 2) == 1
+    assert hinted == {runs[1].pk, runs[2].pk}
+
+
+def test_it_counts_what_waits_in_a_queue() -> None:
+    queue = f"test-{new_id()}"
+    assert tasks._waiting(queue) == 0
+    with contextlib.closing(redis.Redis.from_url(settings.BROKER_URL)) as broker:
+        broker.lpush(queue, "one", "two")
+        try:
+            assert tasks._waiting(queue) == 2
+        finally:
+            broker.delete(queue)
+
+
+def test_every_run_is_in_the_share_of_the_queue_that_its_hints_go_to(engine: Engine) -> None:
+    manifests = ["/a/langgraph.json", "/b/langgraph.json"]
+    runs = [engine.script("teller", [PAY]) for _ in range(3)]
+    for run, manifest in zip(runs, [*manifests, "/gone/langgraph.json"], strict=True):
+        agent = Agent.objects.create(slug=f"agent-{run.pk}"[:60], team_id=run.team_id, manifest=manifest)
+        Run.objects.filter(pk=run.pk).update(agent=agent)
+    with override_settings(AGENTS=manifests):
+        for run in runs:
+            assert [queue for queue, share in queues.shares() if Run.objects.filter(share, pk=run.pk)] == [
+                queues.queue_of(run.pk)
+            ]
 
 
 def test_it_marks_a_decision_that_comes_after_the_end(engine: Engine, hinted: set[UUID], patient: None) -> None:
