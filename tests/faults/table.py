@@ -1,7 +1,7 @@
 """The lines of the table, in the order of the promises in docs/reliability.md."""
 
 from tests.faults.report import Trial
-from tests.faults.rows import answers, gate, kills, outages, support
+from tests.faults.rows import answers, gate, graceful, kills, outages, poison, support
 
 TRIALS = (
     Trial("kills", "kill -9 at ≥ 20 named points", 1000, 6, kills.at_every_point),
@@ -18,6 +18,7 @@ TRIALS = (
     Trial("breakpoint", "kill -9 at a static breakpoint", 45, 4, answers.breakpoint_),
     Trial("call-ids", "models that repeat tool call ids", 60, 6, gate.repeated_ids),
     Trial("in-doubt", "killed inside a tool that is not idempotent; a sync tool past its timeout", 27, 9, outages.in_doubt),
-    Trial("graceful", "graceful stop (SIGTERM) under load", 200, 30, kills.graceful_stop),
+    Trial("graceful", "graceful stop (SIGTERM) under load", 200, 30, graceful.graceful_stop),
+    Trial("poison", "a run whose workers die every time", 20, 3, poison.parked),
     Trial("release", "resumed under new code of the agent", 30, 6, answers.next_release),
 )

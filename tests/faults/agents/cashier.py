@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any, TypedDict
 
 from langchain.agents import create_agent
@@ -144,5 +145,17 @@ _walking.add_node("walk", _walk)
 _walking.add_edge(START, "walk")
 _walking.add_conditional_edges("walk", lambda state: END if len(state["answers"]) >= 60 else "walk")
 walking = _walking.compile()
+
+
+def _dwell(state: State) -> State:
+    """Stay until the file is gone that a test put into the desk's folder."""
+    _post("/wire", to=state["name"], amount="1.00", key=str(os.getpid()))
+    until = time.monotonic() + 120
+    while (Path(os.environ["AGENTDESK_STATE_DIR"]) / "dwell").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    return {"answers": ["gone on"]}
+
+
+dwelling = _graph(("dwell", _dwell))
 two_questions = _graph(("ask", _twice))
 held = _graph(("begin", lambda state: {"answers": ["begun"]}), ("pay", _pay), interrupt_before=["pay"])
