@@ -22,7 +22,7 @@ WEB_POINTS = (
 )  # fmt: skip
 SWEEP_POINTS = ("sweep.before", "sweep.after", "hint.send.before", "hint.send.after")
 OF_GROUP = {"runs": WORKER_POINTS, "web": WEB_POINTS, "desk": SWEEP_POINTS}
-CALM_EACH = 10  # kills of workers
+CROWDED = 10  # runs standing still, beyond which nobody else is killed until some have gone on
 UNREACHED = 6.0  # seconds after which another point of the group is tried
 
 # Whose work died: runs that were at work in a process that is gone.
@@ -58,7 +58,10 @@ class Recovery:
 
 class Reaper:
     """One point of each group armed at a time, in turn; whoever stops there is killed, and started again as a supervisor
-    would. ``limits``: kills of each group, and no more."""
+    would. ``limits``: kills of each group, and no more.
+
+    A run whose worker was killed is let go on before another worker dies under it, so that each recovery can be measured: who
+    stops at a point on its behalf is sent on, and the sweeps' worker is killed while no run stands still, but for its hints."""
 
     def __init__(self, stage: Stage, limits: dict[str, int]) -> None:
         self.stage, self.limits = stage, limits
@@ -68,7 +71,6 @@ class Reaper:
         self._armed: dict[str, Armed] = {}
         self._turn: Counter[str] = Counter()
         self._deaths: list[float] = []
-        self._calm = False  # nobody is killed until all victims go on: so that there are deaths alone to measure
         self._victims: dict[tuple[str, int], float] = {}  # run, attempt -> when its worker died
         self._next_beat = time.monotonic()
 
@@ -95,8 +97,9 @@ class Reaper:
             armed.since = now  # taken: it reports in a moment
             return
         self._armed.pop(group, None)
-        self._calm = self._calm and bool(self._victims)
-        if self._calm and group != "web":
+        if (group == "runs" and (self._is_quiet_due() or len(self._victims) >= CROWDED)) or (
+            group == "desk" and (not self._is_desk_due() or (self._is_quiet_due() and self._victims))
+        ):
             return
         living = [name for name, child in self.stage.children.items() if child.group == group and self.stage.is_ready(name)]
         if self.of_group[group] >= self.limits[group] or len(living) < (2 if group != "desk" else 1):
@@ -107,12 +110,27 @@ class Reaper:
         self._armed[group] = Armed(point, now)
         fault.arm(point)
 
+    def _is_desk_due(self) -> bool:
+        """Whether fewer of the sweeps' worker were killed than is its share, so that it is the next."""
+        killed, limit = self.of_group["desk"], self.limits.get("desk", 0)
+        return killed < limit and killed * self.limits.get("runs", 0) <= self.of_group["runs"] * limit
+
+    def _is_quiet_due(self) -> bool:
+        """Whether it is the next, and at a point that it comes to also when no run stands still."""
+        return self._is_desk_due() and SWEEP_POINTS[self._turn["desk"] % len(SWEEP_POINTS)].startswith("sweep.")
+
+    def _is_spared(self, group: str, stopped: Stopped) -> bool:
+        self._watch()
+        if group == "desk":
+            return bool(self._victims) and stopped.point.startswith("sweep.")
+        return group == "runs" and (any(run == stopped.run for run, _ in self._victims) or bool(self.stage.sql(OFTEN_DEAD)))
+
     def _kill(self, group: str, stopped: Stopped) -> None:
         name = self.stage.named(stopped.pid)
         self._armed.pop(group, None)
         if name is None:
             return
-        if group == "runs" and self.stage.sql(OFTEN_DEAD):
+        if self._is_spared(group, stopped):
             self.stage.faults[group].go(stopped)
             return
         stopped.file.unlink()
@@ -125,11 +143,7 @@ class Reaper:
         if group == "runs":
             rows = self.stage.sql(ORPHANS) + (self.stage.sql(DUE, run=stopped.run) if stopped.run else [])
             for row in rows:
-                if row["id"] == stopped.run:
-                    self._victims[row["id"], row["attempt"]] = died  # it may have died before, in the same wait
-                else:
-                    self._victims.setdefault((row["id"], row["attempt"]), died)
-            self._calm = self.of_group[group] % CALM_EACH == 1
+                self._victims.setdefault((row["id"], row["attempt"]), died)
         self.stage.revive(name)
 
     def _strike_beat(self) -> None:
