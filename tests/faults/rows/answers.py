@@ -113,6 +113,7 @@ def redelivered(stage: Stage, size: int, row: Row) -> None:
     for each in stage.sql("SELECT id::text, output FROM runs_run WHERE id = ANY(%(ids)s::uuid[])", ids=list(names)):
         name = names[each["id"]]
         crossed += (each["output"] or {}).get("answers") != [f"one {name}", f"two {name}"]
+    row.expect(again >= 2 * size, f"{again} redeliveries while the next question stood")
     row.expect(crossed == 0, f"{crossed} crossed answers in {size} runs")
     row.check(stage, list(names), checks.STUCK, checks.TWICE_DECIDED)
 
@@ -141,6 +142,7 @@ def breakpoint_(stage: Stage, size: int, row: Row) -> None:
     stage.until(lambda: all_ended(stage, list(runs)), "all to end")
     row.size = f"{size} runs, {sum(kills.values())} kills at {len(kills)} points"
     early += sum(len(stage.payments.wires.get(name, [])) for n, name in enumerate(runs.values()) if n % 2)
+    row.expect(len(kills) == min(size, len(POINTS_AT_A_PAUSE)), "killed at " + ", ".join(kills))
     row.expect(early == 0, f"{early} breakpoints passed without an approval")
     missing = sum(len(stage.payments.wires.get(name, [])) != 1 for n, name in enumerate(runs.values()) if not n % 2)
     row.expect(missing == 0, f"{missing} approved runs that did not pay exactly once")

@@ -180,6 +180,7 @@ def lost_lock(stage: Stage, size: int, row: Row) -> None:
     if armed:
         fault.disarm(armed)
     row.size = f"{size} runs, {sum(held.values())} connections cut at {len(held)} points"
+    row.expect(len(held) >= min(size // 2, len(HELD_AT)), "cut at " + ", ".join(held))
     row.expect(overtaken >= size * 0.9, f"{overtaken} times another attempt began while the old one lived")
     stopped_writes = sum(stage.log(name).count("was taken over") for name in ("runs-1", "runs-2"))
     row.expect(stopped_writes >= overtaken, f"{stopped_writes} times the older attempt was stopped at its next write")
