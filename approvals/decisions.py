@@ -1,5 +1,6 @@
 """The reviewers' verb, ``decide``, and what becomes of a decision: handed over, carried out, expired."""
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,8 +16,9 @@ from django.utils.translation import gettext as _
 from agentdesk import faults
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
-from agentdesk.digests import action_digest, decode, encode
+from agentdesk.digests import Json, action_digest, decode, encode
 from agentdesk.digests import digest as digest_of
+from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, answers, moves
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotFound, Released
@@ -24,7 +26,7 @@ from approvals.models import Approval, Decision, Review
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
-from approvals.policy.record import evaluate_action
+from approvals.policy.record import evaluate_action, would_be
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size, reopen, touch
 from approvals.signals import decided, tell
@@ -64,6 +66,7 @@ class _Vote:
     message: str
     view_digest: str
     seconds_open: float | None
+    decision_id: UUID | None
 
 
 def decide(
@@ -78,8 +81,10 @@ def decide(
     message: str = "",
     view_digest: str = "",
     seconds_open: float | None = None,
+    decision_id: UUID | None = None,
 ) -> Outcome:
-    """Cast the actor's vote, and decide when it is the last one needed. ``args`` and ``answer`` are plain values.
+    """Cast the actor's vote, and decide when it is the last one needed. ``args`` and ``answer`` are plain values;
+    ``decision_id`` is the one that the decision is to have, where it was shown before (see ``web.panel``).
 
     The same post of the same person again brings the standing outcome (``repeated``). Raises NotFound, NotAllowed, Expired,
     AlreadyDecided, NotCurrent, InvalidAnswer and TooLarge; after any of them the approval is as it was (or expired).
@@ -95,8 +100,9 @@ def decide(
         # Read anew: the caller's object may be older than the loss of a role.
         user = User.objects.get(pk=actor.user.pk)
         vote = _Vote(
-            user, actor, Verdict(verdict), digest, version, args, answer, storable(message).strip(), view_digest, seconds_open
-        )
+            user, actor, Verdict(verdict), digest, version, args, answer, storable(message).strip(), view_digest, seconds_open,
+            decision_id,
+        )  # fmt: skip
         approval = _lock(approval_id, user)
         try:
             outcome = _cast(approval, vote)
@@ -110,6 +116,60 @@ def decide(
         raise refusal
     faults.at("decision.commit.after")
     return outcome
+
+
+def draft(
+    approval: Approval,
+    *,
+    actor: Actor,
+    verdict: str,
+    digest: str,
+    version: int,
+    args: Mapping[str, Any] | None = None,
+    answer: Any = UNSET,
+    message: str = "",
+    view_digest: str = "",
+    seconds_open: float | None = None,
+    decision_id: UUID | None = None,
+) -> Outcome:
+    """What :func:`decide` would make of this post now. Nothing is written, and ``decision`` is not saved; it is there before
+    the last vote too (``have`` of ``need`` with this one). Raises what :func:`decide` raises."""
+    if actor.user is None:
+        raise NotAllowed(_("Only people decide."))
+    check_size(args, None if answer is UNSET else answer, message)
+    vote = _Vote(
+        actor.user, actor, Verdict(verdict), digest, version, args, answer, storable(message).strip(), view_digest,
+        seconds_open, decision_id,
+    )  # fmt: skip
+    _check_person(approval, vote)
+    _check_current(approval, vote)
+    _check_verdict(approval, vote)
+    final = _changed_args(approval, vote) if vote.verdict == Verdict.MODIFY else decode(approval.args)
+    bound = _digest_with(approval, final)
+    requirements = freeze(approval.requirements, approval.team_id)
+    if bound != approval.digest:
+        judged = would_be(_facts_with(approval, final))
+        requirements = _united(approval, judged.effect, judged.requirements, [rule.as_json() for rule in judged.rules])
+    voters = {vote.user.pk}
+    if bound == approval.digest and requirements["count"] > 1:
+        mine = Review(version=approval.version, verdict=vote.verdict, digest=_digest_of_vote(approval, vote))
+        voters |= set(_votes_like(approval, mine).values_list("reviewer", flat=True))
+    teams = {UUID(team) for team in requirements["teams"]}
+    have, need = progress(requirements, access.teams_reviewed_by(voters, teams))
+    decision = Decision(
+        id=decision_id, approval=approval, version=approval.version + (bound != approval.digest),
+        verdict=_final_verdict(approval, vote.verdict, bound), args=_as_stored(encode(final)), digest=bound,
+        answer=_as_stored(encode(answer)) if vote.verdict == Verdict.RESPOND else None, message=vote.message,
+        decided_by_label=actor.label[:200], decided_at=timezone.now(),
+    )  # fmt: skip
+    return Outcome(approval, decision, need if vote.verdict == Verdict.REJECT else have, need)
+
+
+def _as_stored(value: Json) -> Any:
+    """``value`` as ``jsonb`` gives it back: names in its order, numbers in its form."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::jsonb", [json.dumps(value)])
+        return json.loads(cursor.fetchone()[0])
 
 
 def mark_delivered(decision_ids: Collection[UUID], *, unused: str = "") -> int:
@@ -217,15 +277,9 @@ def _cast(approval: Approval, vote: _Vote) -> Outcome:
     if repeated is not None:
         return repeated
     _check_current(approval, vote)
-    if vote.verdict not in approval.allowed:
-        raise InvalidAnswer({"verdict": [_("This cannot be answered with %(verdict)s.") % {"verdict": vote.verdict.label}]})
-    match vote.verdict:
-        case Verdict.MODIFY:
-            return _modify(approval, vote, earlier)
-        case Verdict.RESPOND:
-            _check_answer(approval, vote)
-        case Verdict.REJECT if approval.requirements.get("message_required") and not vote.message:
-            raise InvalidAnswer({"message": [_("Say why.")]})
+    _check_verdict(approval, vote)
+    if vote.verdict == Verdict.MODIFY:
+        return _modify(approval, vote, earlier)
     return _count(approval, vote, _write_review(approval, vote, vote.verdict, earlier))
 
 
@@ -245,6 +299,15 @@ def _check_current(approval: Approval, vote: _Vote) -> None:
         raise NotCurrent(approval) if standing is None else AlreadyDecided(approval, standing)
     if (vote.digest, vote.version) != (approval.digest, approval.version):
         raise NotCurrent(approval)
+
+
+def _check_verdict(approval: Approval, vote: _Vote) -> None:
+    if vote.verdict not in approval.allowed:
+        raise InvalidAnswer({"verdict": [_("This cannot be answered with %(verdict)s.") % {"verdict": vote.verdict.label}]})
+    if vote.verdict == Verdict.RESPOND:
+        _check_answer(approval, vote)
+    if vote.verdict == Verdict.REJECT and approval.requirements.get("message_required") and not vote.message:
+        raise InvalidAnswer({"message": [_("Say why.")]})
 
 
 def _is_overdue(approval: Approval) -> bool:
@@ -291,12 +354,7 @@ def _side(verdict: str) -> str:
 
 def _modify(approval: Approval, vote: _Vote, earlier: Review | None) -> Outcome:
     """Make version n+1 of the arguments, if there is a change; the editor's vote counts for it."""
-    if not isinstance(vote.args, Mapping):
-        raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
-    args = answers.keep_types(decode(approval.args), dict(vote.args))
-    errors = answers.problems(approval.args_schema, args)
-    if errors:
-        raise InvalidAnswer(errors)
+    args = _changed_args(approval, vote)
     changed = _digest_with(approval, args)
     if changed == approval.digest:
         verdict = Verdict.APPROVE if Verdict.APPROVE in approval.allowed else Verdict.MODIFY
@@ -313,20 +371,38 @@ def _modify(approval: Approval, vote: _Vote, earlier: Review | None) -> Outcome:
     return _count(approval, vote, _write_review(approval, vote, Verdict.MODIFY, None), before)
 
 
+def _changed_args(approval: Approval, vote: _Vote) -> dict[str, Any]:
+    if not isinstance(vote.args, Mapping):
+        raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
+    args: dict[str, Any] = answers.keep_types(decode(approval.args), dict(vote.args))
+    errors = answers.problems(approval.args_schema, args)
+    if errors:
+        raise InvalidAnswer(errors)
+    return args
+
+
 def _required_for(approval: Approval, args: dict[str, Any]) -> tuple[Requirements, int | None]:
     """What the policy wants for changed arguments, on top of what was frozen. Raises NotAllowed where a rule denies them."""
-    facts = Facts(
+    evaluation = evaluate_action(
+        _facts_with(approval, args), source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED
+    )
+    return _united(approval, evaluation.verdict, evaluation.requirements, evaluation.rules), evaluation.policy_version
+
+
+def _facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
+    return Facts(
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
     )  # fmt: skip
-    evaluation = evaluate_action(facts, source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED)
-    if evaluation.verdict == Effect.DENY:
-        names = ", ".join(rule["name"] for rule in evaluation.rules if rule["matched"] and rule["verdict"] == Effect.DENY)
+
+
+def _united(approval: Approval, verdict: str, wanted: Mapping[str, Any], rules: list[dict[str, Any]]) -> Requirements:
+    if verdict == Effect.DENY:
+        names = ", ".join(rule["name"] for rule in rules if rule["matched"] and rule["verdict"] == Effect.DENY)
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})
-    if evaluation.verdict == Effect.ALLOW:
-        return unite([approval.requirements]), evaluation.policy_version
-    wanted = freeze(evaluation.requirements, approval.team_id)
-    return unite([approval.requirements, wanted]), evaluation.policy_version
+    if verdict == Effect.ALLOW:
+        return unite([approval.requirements])
+    return unite([approval.requirements, freeze(wanted, approval.team_id)])
 
 
 def _sooner(approval: Approval, requirements: Requirements) -> Any:
@@ -337,7 +413,7 @@ def _sooner(approval: Approval, requirements: Requirements) -> Any:
 
 def _write_review(approval: Approval, vote: _Vote, verdict: Verdict, earlier: Review | None) -> Review:
     """Store the vote. A reviewer has one for each version; a later one takes the place of the earlier."""
-    digest = _answer_digest(approval, vote.answer) if verdict == Verdict.RESPOND else approval.digest
+    digest = _digest_of_vote(approval, vote)
     facts = {"verdict": verdict, "message": vote.message, "digest": digest}
     if earlier is None:
         return Review.objects.create(approval=approval, version=approval.version, reviewer=vote.user, **facts)
@@ -374,14 +450,21 @@ def _count(approval: Approval, vote: _Vote, mine: Review, before: dict[str, Any]
 
 
 def _conclude(approval: Approval, vote: _Vote, mine: Review) -> Decision:
-    verdict = Verdict(mine.verdict)
-    if _side(verdict) == Verdict.APPROVE:
-        # What counts is whether the final arguments are the ones that were asked for, not who voted last.
-        verdict = Verdict.APPROVE if approval.digest == _digest_with(approval, decode(approval.asked_args)) else Verdict.MODIFY
+    verdict = _final_verdict(approval, Verdict(mine.verdict), approval.digest)
     return moves.conclude(
         approval, verdict, actor=vote.actor, message=vote.message, view_digest=vote.view_digest[:71],
         answer=encode(vote.answer) if verdict == Verdict.RESPOND else None, seconds_open=vote.seconds_open,
+        id=vote.decision_id or new_id(),
     )  # fmt: skip
+
+
+def _final_verdict(approval: Approval, verdict: Verdict, bound: str) -> Verdict:
+    """What a decision is that ``verdict`` brings about. Approving or modifying, what counts is whether the final arguments,
+    those with the digest ``bound``, are the ones that were asked for, not who voted last."""
+    if _side(verdict) != Verdict.APPROVE:
+        return verdict
+    is_as_asked = bound == _digest_with(approval, decode(approval.asked_args))
+    return Verdict.APPROVE if is_as_asked and Verdict.APPROVE in approval.allowed else Verdict.MODIFY
 
 
 def _progress(approval: Approval, mine: Review) -> tuple[int, int]:
@@ -389,10 +472,13 @@ def _progress(approval: Approval, mine: Review) -> tuple[int, int]:
     requirements = freeze(approval.requirements, approval.team_id)
     if requirements["count"] == 1:
         return 1, 1  # whoever cast ``mine`` reviews for the one group: that was checked first
-    same = [Verdict.APPROVE, Verdict.MODIFY] if _side(mine.verdict) == Verdict.APPROVE else [mine.verdict]
-    votes = Review.objects.filter(approval=approval, version=approval.version, verdict__in=same, digest=mine.digest)
-    voters = access.teams_reviewed_by(votes.values("reviewer"), approval.reviewing_teams())
+    voters = access.teams_reviewed_by(_votes_like(approval, mine).values("reviewer"), approval.reviewing_teams())
     return progress(requirements, voters)
+
+
+def _votes_like(approval: Approval, mine: Review) -> QuerySet[Review]:
+    same = [Verdict.APPROVE, Verdict.MODIFY] if _side(mine.verdict) == Verdict.APPROVE else [mine.verdict]
+    return Review.objects.filter(approval=approval, version=approval.version, verdict__in=same, digest=mine.digest)
 
 
 def _expire(approval: Approval) -> bool:
@@ -408,6 +494,10 @@ def _expire(approval: Approval) -> bool:
 
 def _digest_with(approval: Approval, args: Mapping[str, Any]) -> str:
     return action_digest(approval.agent, approval.action, approval.schema_version, dict(args))
+
+
+def _digest_of_vote(approval: Approval, vote: _Vote) -> str:
+    return _answer_digest(approval, vote.answer) if vote.verdict == Verdict.RESPOND else approval.digest
 
 
 def _answer_digest(approval: Approval, answer: Any) -> str:

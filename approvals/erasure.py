@@ -16,6 +16,6 @@ def erase_content(source: str, source_ref: str) -> int:
     Decision.objects.filter(approval__in=mine).update(args={}, answer=None, void_reason="")
     Evaluation.objects.filter(source=source, source_ref=source_ref).update(facts={}, error="")
     return mine.update(
-        args={}, asked_args={}, description="", reason="", subject="", payload=None, answer_schema=None, reopened_because="",
-        revision=F("revision") + 1,
+        args={}, asked_args={}, description="", reason="", subject="", payload=None, answer_schema=None,
+        response_schema=None, reopened_because="", revision=F("revision") + 1,
     )  # fmt: skip

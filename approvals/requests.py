@@ -26,7 +26,8 @@ from approvals.texts import is_deep, is_storable, storable
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question for people. ``args`` and ``payload`` are plain values; ``requirements`` come from an evaluation."""
+    """One question for people. ``args``, ``payload`` and ``response_schema`` are plain values; ``requirements`` come from an
+    evaluation."""
 
     source: str
     source_ref: str
@@ -46,6 +47,7 @@ class Ask:
     payload: Any = None
     adapter: str = ""
     answer_schema: dict[str, Any] | None = None
+    response_schema: dict[str, Any] | None = None
     risk: str = Risk.MEDIUM
     effect: str = ""
     egress: bool = False
@@ -191,7 +193,9 @@ def _check(ask: Ask) -> None:
             errors[name] = [_("The schema holds values that JSON does not have.")]
     if errors:
         raise InvalidAsk(errors)
-    check_size(ask.args, ask.payload, ask.args_schema, ask.answer_schema, ask.description, ask.reason, ask.subject)
+    check_size(
+        ask.args, ask.payload, ask.args_schema, ask.answer_schema, ask.response_schema, ask.description, ask.reason, ask.subject
+    )
 
 
 def check_size(*parts: Any) -> None:
@@ -213,7 +217,8 @@ def _create(ask: Ask) -> Approval:
         digest=ask.digest, description=storable(ask.description), reason=storable(ask.reason),
         subject=storable(ask.subject), payload=encode(ask.payload), adapter=ask.adapter,
         allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
-        risk=ask.risk, effect=ask.effect, egress=ask.egress, requirements=requirements, evaluation=ask.evaluation,
+        response_schema=encode(ask.response_schema), risk=ask.risk, effect=ask.effect, egress=ask.egress,
+        requirements=requirements, evaluation=ask.evaluation,
         policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=_expiry(ask.kind, requirements),
     )  # fmt: skip
 

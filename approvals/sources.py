@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from agentdesk.audit.record import Actor
@@ -10,6 +10,25 @@ if TYPE_CHECKING:
 
 # Another program that asked over the API. It reads the decision when it wants to: nothing is handed over.
 API = "api"
+
+
+class NotYet(str):
+    """Stands in a preview for what nobody can know before it is decided. It reads as nobody's value: ``‹who decides›``."""
+
+    __slots__ = ()
+
+    def __new__(cls, what: str) -> Self:
+        return super().__new__(cls, f"‹{what}›")
+
+    def __str__(self) -> str:
+        return self  # str() of it is still known as what it is
+
+
+def is_known(value: Any) -> bool:
+    """Whether a previewed value holds nothing that is :class:`NotYet`."""
+    if isinstance(value, Mapping):
+        return all(map(is_known, value.values()))
+    return all(map(is_known, value)) if isinstance(value, list | tuple) else not isinstance(value, NotYet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,8 @@ class Source(Protocol):
         ...
 
     def preview_answer(self, approval: "Approval", decision: "Decision") -> Any:
-        """The exact JSON that the asker will be sent for ``decision`` (which may be unsaved)."""
+        """The exact JSON that the asker will be sent for ``decision`` (which may be unsaved). What is not known yet, such as
+        another action of the same request that nobody has decided, stands in it as :class:`NotYet`."""
         ...
 
     def dry_run(self, ref: str) -> Any:

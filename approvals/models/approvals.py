@@ -68,6 +68,9 @@ class Approval(models.Model):
     adapter = models.CharField(max_length=40, blank=True)
     allowed = models.JSONField(default=list)
     answer_schema = models.JSONField(null=True)
+    response_schema = models.JSONField(
+        null=True, help_text="What the asker itself says about the whole answer, encoded; for an interrupt."
+    )
     risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
     effect = models.CharField(max_length=12, blank=True)
     egress = models.BooleanField(default=False)

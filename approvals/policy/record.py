@@ -51,6 +51,17 @@ def evaluate_action(facts: Facts, source: str, source_ref: str, occasion: Occasi
     )
 
 
+def would_be(facts: Facts) -> Verdict:
+    """The policy's word on ``facts`` as :func:`evaluate_action` would record it, without recording it."""
+    try:
+        return evaluate(facts, current_ready()[1])
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("policy evaluation failed; asking", extra={"agent": facts.agent, "action": facts.action})
+        return Verdict(Effect.ASK, normal({}))
+
+
 def _plain(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode().replace("\x00", "\\x00")[:2000]
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Prefetch, QuerySet
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode
 from agentdesk.live import registry
@@ -17,7 +18,7 @@ from agentdesk.people.models import Team, User
 from approvals import access, sources
 from approvals.models import Approval, Decision, Review
 from approvals.policy.requirements import progress
-from approvals.sources import Panel, Source
+from approvals.sources import NotYet, Panel, Source
 from approvals.states import OPEN, Verdict
 from approvals.web import display
 from approvals.web.reading import CallOutcome, decided_before, explained, state_of
@@ -128,10 +129,12 @@ def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, 
     if source is None:
         return {}
     assumed = standing or _if_approved(approval)
+    sent = source.preview_answer(approval, assumed) if assumed else None
     return {
         "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],
         "outcome": _outcome(approval, source) if standing else None,
-        "answer_json": display.as_json(source.preview_answer(approval, assumed)) if assumed else "",
+        "answer_json": display.as_json(sent) if assumed else "",
+        "is_answer_whole": sources.is_known(sent),
     }
 
 
@@ -147,9 +150,11 @@ def _outcome(approval: Approval, source: Source) -> dict[str, Any] | None:
 def _if_approved(approval: Approval) -> Decision | None:
     if Verdict.APPROVE not in approval.allowed:
         return None
+    as_asked = approval.args == approval.asked_args
     return Decision(
-        approval=approval, version=approval.version, verdict=Verdict.APPROVE, args=approval.args, digest=approval.digest,
-        policy_version=approval.policy_version,
+        id=NotYet(_("the id of the decision")), approval=approval, version=approval.version, args=approval.args,
+        verdict=Verdict.APPROVE if as_asked else Verdict.MODIFY, digest=approval.digest, message=NotYet(_("the reason")),
+        decided_by_label=NotYet(_("who decides")), policy_version=approval.policy_version,
     )  # fmt: skip
 
 

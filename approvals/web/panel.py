@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.core import signing
 from django.forms import BoundField
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk import digests
 from agentdesk.digests import decode
+from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, answers
 from approvals.models import Approval
@@ -39,6 +41,27 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """The JSON that a form would send. ``is_whole``: byte for byte; else it holds what is not known yet, marked so.
+    ``missing``: votes still needed after this one. ``decision_id``: the one that the decision will have."""
+
+    text: str
+    is_whole: bool
+    missing: int
+    decision_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a form's signed field says: the digest of what was on the screen, seconds since then, and the id that a decision
+    by this form gets. It is made with the form, so that an answer which names it can be shown before it is sent."""
+
+    view_digest: str = ""
+    seconds_open: float | None = None
+    decision_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """A post that did not go through: its verdict, what was typed, its bound forms, and what was wrong."""
 
@@ -48,15 +71,16 @@ class Attempt:
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     form: ArgumentsForm | None = None
     answer_form: ArgumentsForm | None = None
-    exact: str = ""  # asked for: the JSON that the asker would receive
+    preview: "Preview | None" = None  # asked for: what the asker would receive
     is_kept: bool = False  # the approval moved on: what was typed is shown to copy
 
     def lines(self) -> list[str]:
-        """What was wrong, in words."""
+        """What was wrong, in words; nothing but the title where no field is to blame."""
         forms = [form for form in (self.form, self.answer_form) if form is not None]
         at_fields = [f"{form.fields[name].label if name in form.fields else ''} {text}".strip()
                      for form in forms for name, texts in form.errors.items() for text in texts]  # fmt: skip
-        return [*(self.problem.lines if self.problem else ()), *at_fields]
+        lines = [*(self.problem.lines if self.problem else ()), *at_fields]
+        return lines or ([f"{self.problem.title} {self.problem.text}".strip()] if self.problem else [])
 
 
 def render_panel(
@@ -92,14 +116,27 @@ def render_panel(
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
 
 
-def read_seen(token: str) -> tuple[str, float | None]:
-    """What was on the screen (its digest) and for how many seconds, out of the form's signed field. Empty when that was
-    tampered with."""
+def read_seen(token: str, approval: Approval) -> Seen:
+    """The form's signed field. Empty when it was tampered with, or made for another approval or another version of this one:
+    a version has one decision at most, so no id is given out twice."""
     try:
-        view_digest, opened_at = signing.loads(token, salt=SEEN)
-    except (signing.BadSignature, ValueError):
-        return "", None
-    return str(view_digest), max(0.0, timezone.now().timestamp() - float(opened_at))
+        view_digest, opened_at, place, decision_id = signing.loads(token, salt=SEEN)
+    except (signing.BadSignature, ValueError, TypeError):
+        return Seen()
+    if place != _place(approval):
+        return Seen()
+    return Seen(str(view_digest), max(0.0, timezone.now().timestamp() - float(opened_at)), UUID(decision_id))
+
+
+def _place(approval: Approval) -> str:
+    return f"{approval.pk}:{approval.version}"
+
+
+def _seen(approval: Approval, card: str, attempt: Attempt | None) -> str:
+    """The signed field. A page that shows a preview keeps the id which that names."""
+    shown = attempt.preview.decision_id if attempt and attempt.preview else None
+    facts = [digests.digest(card), timezone.now().timestamp(), _place(approval), str(shown or new_id())]
+    return signing.dumps(facts, salt=SEEN)
 
 
 def needs_reason(approval: Approval) -> bool:
@@ -135,10 +172,10 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "typed": typed,
         "errors": attempt.errors if attempt else {},
         "open": attempt.verdict if attempt else "",
-        "exact": attempt.exact if attempt else "",
+        "preview": attempt.preview if attempt else None,
         "reason_required": needs_reason(approval),
         "confirm": to_confirm(approval),
-        "seen": signing.dumps([digests.digest(card), timezone.now().timestamp()], salt=SEEN),
+        "seen": _seen(approval, card, attempt),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -44,6 +45,7 @@ class Post(TypedDict):
     message: str
     view_digest: str
     seconds_open: float | None
+    decision_id: UUID | None
     args: NotRequired[dict[str, Any]]
     answer: NotRequired[Any]
 
@@ -53,14 +55,15 @@ def read_post(data: Mapping[str, str], approval: Approval) -> Post:
     verdict = data.get("verdict", "")
     if verdict not in PEOPLES_VERDICTS:
         raise Refused(Attempt(Verdict.APPROVE, {}, Problem(_("No such decision."))))
-    view_digest, seconds_open = read_seen(data.get("seen", ""))
+    seen = read_seen(data.get("seen", ""), approval)
     post: Post = {
         "verdict": verdict,
         "digest": data.get("digest", ""),
         "version": _number(data.get("version", "")),
         "message": _lines(data.get("message", ""))[:LONGEST_MESSAGE],
-        "view_digest": view_digest,
-        "seconds_open": seconds_open,
+        "view_digest": seen.view_digest,
+        "seconds_open": seen.seconds_open,
+        "decision_id": seen.decision_id,
     }
     if (post["digest"], post["version"]) != (approval.digest, approval.version):
         return post  # the verb refuses it, and knows better why
@@ -88,7 +91,7 @@ def refusal(error: ApprovalError, data: Mapping[str, str], approval: Approval) -
     is_kept = isinstance(error, _MOVED_ON) or (isinstance(error, NotAllowed) and not approval.is_pending)
     return Attempt(
         verdict=verdict,
-        typed=_typed(data),
+        typed=typed(data),
         problem=Problem(_title(error), "" if lines or errors else _told(error), lines),
         errors=errors,
         form=form,
@@ -144,7 +147,7 @@ def _refused(
         form = modify_form(approval, data)
     lines = [text for texts in errors.values() for text in texts]
     problem = Problem(_("Not sent: something is missing or wrong."), lines=lines)
-    return Refused(Attempt(data["verdict"], _typed(data), problem, errors, form, answer_form))
+    return Refused(Attempt(data["verdict"], typed(data), problem, errors, form, answer_form))
 
 
 def _spread(error: InvalidAnswer, form: ArgumentsForm | None, errors: dict[str, list[str]]) -> list[str]:
@@ -182,7 +185,8 @@ def _told(error: ApprovalError) -> str:
     return str(error)
 
 
-def _typed(data: Mapping[str, str]) -> dict[str, str]:
+def typed(data: Mapping[str, str]) -> dict[str, str]:
+    """What was written into the form's own fields."""
     return {name: data.get(name, "") for name in _TYPED}
 
 

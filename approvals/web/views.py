@@ -116,13 +116,14 @@ def exact(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """The JSON that the asker would receive for the form as it stands. It decides nothing."""
     approval = _visible(request, approval_id)
     try:
-        attempt = previewed(request.POST, approval, request.user)
+        attempt, status = previewed(request.POST, approval, Actor.from_request(request)), HTTPStatus.OK
     except Refused as refused:
-        attempt = refused.attempt
-    status = HTTPStatus.OK if attempt.exact else HTTPStatus.UNPROCESSABLE_ENTITY
+        attempt, status = refused.attempt, HTTPStatus.UNPROCESSABLE_ENTITY
+    except ApprovalError as error:
+        attempt, status = refusal(error, request.POST, approval), HTTPStatus(error.status)
     if not request.headers.get("HX-Request"):
         return _page(request, approval, attempt, status)
-    return render(request, "approvals/_exact_json.html", {"exact": attempt.exact, "lines": attempt.lines()}, status=status)
+    return render(request, "approvals/_exact_json.html", {"preview": attempt.preview, "lines": attempt.lines()}, status=status)
 
 
 def _page(

@@ -147,13 +147,19 @@ class _Asked:
             raise Unfit({"": ["There is no way to refuse this."]})
         rest = iter(self.decisions(standing))
         try:
-            answer = self.adapter.answer(self.payload, [covering or next(rest) for covering in self.covered])
+            answer = self.adapter.answer(self._as_shown(), [covering or next(rest) for covering in self.covered])
         except (TypeError, ValueError, LookupError, AttributeError, StopIteration) as error:
             raise Unfit({"": [f"{type(error).__name__}: {error}"]}) from error
         wrong = problems(self.adapter.answer_schema(self.payload), plain(answer))
         if wrong:
             raise Unfit(wrong)
         return answer
+
+    def _as_shown(self) -> Payload:
+        """The payload as people have it before them, names in the order of the database: what was shown is what is sent."""
+        newest = max(self.approvals, key=lambda approval: approval.requested_at, default=None)
+        stored = decode(newest.payload) if newest is not None else None
+        return replace(self.payload, value=stored) if digest(stored) == digest(self.payload.value) else self.payload
 
     def ask_again(self, unfit: Unfit) -> list[UUID]:
         """Open the questions at fault again, as version n+1, with the reason: the thread never sees such an answer."""
@@ -277,6 +283,7 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
         action=question.action, args=question.args, args_schema=question.args_schema or (tool.schema if tool else None),
         schema_version=tool.schema_version if tool else "", description=question.description, subject=subject_of(run.input),
         payload=payload.value, adapter=adapter, allowed=list(question.allowed), answer_schema=question.answer_schema,
+        response_schema=payload.response_schema,
         risk=question.risk or (tool.risk if tool else "medium"), effect=tool.effect if tool else "",
         egress=tool.egress if tool else False, requirements=_required(evaluation.requirements, question), evaluation=evaluation,
         policy_version=evaluation.policy_version, requester_id=run.requester_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jsonschema import Draft202012Validator, SchemaError
 
@@ -72,6 +72,15 @@ class Adapter(Protocol):
 
     def is_refusable(self, payload: Payload) -> bool:
         """Whether the payload has a way to say no. Without one, a run whose question expires is stopped."""
+        ...
+
+
+@runtime_checkable
+class SeveralAtOnce(Adapter, Protocol):
+    """An adapter whose payloads may hold several questions."""
+
+    def parts(self, answer: Any) -> list[Any]:
+        """The list in :meth:`answer`'s value that has one entry for each question, in their order."""
         ...
 
 

@@ -47,6 +47,10 @@ class AgentInbox:
     def answer(self, payload: Payload, decisions: Sequence[Decision]) -> Any:
         return [_response(r, d) for r, d in zip(_requests(payload.value), decisions, strict=True)]
 
+    def parts(self, answer: Any) -> list[Any]:
+        found: list[Any] = answer
+        return found
+
     def answer_schema(self, payload: Payload) -> Schema:
         forms = [_schema(request) for request in _requests(payload.value)]
         return {"type": "array", "prefixItems": forms, "minItems": len(forms), "maxItems": len(forms)}

@@ -73,6 +73,10 @@ class Batched:
         questions = self.questions(payload)
         return {"decisions": [decision_for(q, d) for q, d in zip(questions, decisions, strict=True)]}
 
+    def parts(self, answer: Any) -> list[Any]:
+        found: list[Any] = answer["decisions"]
+        return found
+
     def answer_schema(self, payload: Payload) -> Schema:
         forms = [decision_schema(question) for question in self.questions(payload)]
         decisions = {"type": "array", "prefixItems": forms, "minItems": len(forms), "maxItems": len(forms)}

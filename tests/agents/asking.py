@@ -1,16 +1,24 @@
 """Graphs that pause by themselves, raise, or never end."""
 
 import asyncio
+import json
 from typing import Any, TypedDict
 
 import effects
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
+from pydantic import BaseModel
 
 
 class State(TypedDict, total=False):
     question: Any
+    schema: Any
     answer: Any
+
+
+class Review(BaseModel):
+    score: int
+    words: str = ""
 
 
 def _graph(*nodes: Any, **options: Any) -> Any:
@@ -26,6 +34,19 @@ def _graph(*nodes: Any, **options: Any) -> Any:
 
 def ask(state: State) -> State:
     return {"answer": interrupt(state["question"])}
+
+
+def echo(state: State) -> State:
+    """Keeps the very text of what it was given: a database may order names anew."""
+    return {"answer": as_text(interrupt(state["question"], response_schema=state.get("schema")))}
+
+
+def echo_model(state: State) -> State:
+    return {"answer": as_text(interrupt(state["question"], response_schema=Review).model_dump())}
+
+
+def as_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def begin(state: State) -> State:
@@ -60,6 +81,7 @@ def again(state: State) -> State:
 
 graph = _graph(ask)
 approval_required = _graph(ask)
+echoes, echoes_model = _graph(echo), _graph(echo_model)
 breakpoint = _graph(begin, act, interrupt_before=["act"])
 raises = _graph(raise_it)
 steps = _graph(first, second)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.core import signing
 from django.urls import reverse
 
 from agentdesk.digests import digest
@@ -11,7 +12,7 @@ from approvals.decisions import mark_delivered
 from approvals.models import Approval
 from approvals.requests import touch
 from approvals.web import fragments
-from approvals.web.panel import read_seen
+from approvals.web.panel import SEEN, Seen, read_seen
 from tests.approvals.cast import ALL, make_approval, make_rule, make_user
 from tests.approvals.cast import post as decide
 from tests.approvals.web.conftest import post
@@ -154,15 +155,28 @@ def test_it_gives_a_key_that_decides_to_low_risk_only(browse, reviewer, team):
     assert button["high"] == button["critical"] == ""
 
 
+def signed_in_the_form_of(client, approval):
+    return re.search(r'name="seen" value="([^"]+)"', client.get(address(approval, "panel")).content.decode())[1]
+
+
 def test_it_signs_what_was_on_the_screen(browse, reviewer, approval):
     client = browse(reviewer)
-    panel = client.get(address(approval, "panel")).content.decode()
-    seen = re.search(r'name="seen" value="([^"]+)"', panel)[1]
-    view_digest, seconds = read_seen(seen)
-    assert view_digest == digest(client.get(address(approval, "card")).content.decode())
-    assert 0 <= seconds < 60
-    assert read_seen(seen[:-1] + "x") == ("", None)
-    assert read_seen("") == ("", None)
+    seen = signed_in_the_form_of(client, approval)
+    read = read_seen(seen, approval)
+    assert read.view_digest == digest(client.get(address(approval, "card")).content.decode())
+    assert 0 <= read.seconds_open < 60
+    assert read.decision_id is not None
+    assert read_seen(seen[:-1] + "x", approval) == Seen()
+    assert read_seen("", approval) == Seen()
+
+
+def test_what_it_signed_holds_for_one_version_of_one_approval(browse, reviewer, team, approval):
+    seen = signed_in_the_form_of(browse(reviewer), approval)
+    assert read_seen(seen, make_approval(team)) == Seen()
+    approval.version += 1
+    assert read_seen(seen, approval) == Seen()
+    two_parts = signing.dumps(["sha256:0", 1.0], salt=SEEN)  # as an earlier release signed it
+    assert read_seen(two_parts, approval) == Seen()
 
 
 def test_it_tells_what_came_of_the_decision(browse, reviewer, team, asker):

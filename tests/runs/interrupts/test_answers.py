@@ -9,7 +9,6 @@ from approvals.decisions import expire_due
 from approvals.errors import InvalidAnswer
 from approvals.models import Approval, Decision
 from runs.models import Run
-from runs.source import RunSource
 from runs.states import RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -58,9 +57,7 @@ def test_a_graph_gets_the_answer_in_the_form_it_expects(engine: Engine) -> None:
         assert run.status == RunStatus.WAITING, (agent, run.traceback)
         (approval,) = engine.pending(run)
         assert approval.adapter == adapter
-        made = engine.decide(approval, **decision).decision
-        assert made is not None
-        assert RunSource().preview_answer(approval, made) is not None
+        engine.decide(approval, **decision)
         run = engine.advance(run)
         assert (run.status, engine.output(run)["result"]) == (RunStatus.SUCCEEDED, result), (agent, run.traceback)
 
@@ -72,16 +69,6 @@ def test_an_empty_answer_is_delivered_as_it_is(engine: Engine) -> None:
         engine.decide(engine.pending(run)[0], "respond", answer=answer)
         got = engine.output(engine.advance(run))["answer"]
         assert (type(got), got) == (type(answer), answer)
-
-
-def test_what_is_shown_before_is_exactly_what_the_graph_gets(engine: Engine) -> None:
-    for decision in ({"verdict": "reject", "message": "no"}, {"verdict": "modify", "args": {"to": "Rome", "seats": 1}}):
-        run = engine.start("p-inbox-bare", {"topic": "tea"})
-        (approval,) = engine.pending(run)
-        made = engine.decide(approval, **decision).decision
-        assert made is not None
-        shown = RunSource().preview_answer(approval, made)
-        assert shown == [engine.output(engine.advance(run))["result"]]
 
 
 def test_empty_answers_keep_their_places_in_a_node_that_asks_twice(engine: Engine) -> None:
