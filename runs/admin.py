@@ -1,6 +1,6 @@
 """Agents, as their teams' admins set them; runs, steps and tool calls for reading."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -106,6 +106,9 @@ class PinnedAnswerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in
     class Meta:
         model = PinnedAnswer
         fields = ["agent", "node", "schema", "note"]
+        help_texts: ClassVar = {
+            "node": _("The node that asks; in a subgraph its path, such as research/ask. Empty: every node without its own.")
+        }
 
     def clean_schema(self) -> Any:
         schema = self.cleaned_data["schema"]

@@ -29,7 +29,7 @@ from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
 from runs import given, lifecycle
-from runs.engine import breakpoints, claims, evidence, pauses, registry, released
+from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
 from runs.engine.claims import Claim, ClaimInDoubt
 from runs.engine.drive import Drive, Outcome, is_over, plain, public
@@ -37,7 +37,7 @@ from runs.engine.making import Graph, Occasion
 from runs.engine.process import Process, this_process
 from runs.engine.recorder import Event, Recorder
 from runs.errors import RunError
-from runs.models import Run, Step
+from runs.models import PinnedAnswer, Run, Step
 from runs.states import ENDED, RunStatus, StepKind, StepStatus
 from runs.tools import endings
 from runs.tools.context import AttemptLost, DeskUnavailable, RunContext
@@ -177,7 +177,7 @@ class _Attempt:
             else:
                 faults.at("pause.look.before")
                 try:
-                    found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
+                    found = pauses.look(self.claim, snapshot, self._breakpoints(drive), self._paths(drive, snapshot))
                 except ApprovalError as error:  # such as a payload that is too large to be shown
                     return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
                 faults.at("pause.commit.after")
@@ -239,6 +239,13 @@ class _Attempt:
         if not registry.get(self.run.agent.slug).has_breakpoints:
             return []
         return self.process.run(breakpoints.stands_at(drive.graph, drive.config))
+
+    def _paths(self, drive: Drive, snapshot: StateSnapshot) -> dict[str, str]:
+        """Where in subgraphs the agent asks; read only where an admin has pinned an answer there."""
+        pins = PinnedAnswer.objects.filter(agent=self.run.agent_id, node__contains="/")
+        if not pauses.asks_in_a_subgraph(snapshot) or not pins.exists():
+            return {}
+        return self.process.run(places.paths(drive.graph, drive.config))
 
     def _begin_pause(self, drive: Drive, approvals: list[UUID]) -> None:
         """One pause for all that is asked at once; a second look, when some of it is decided, finds it open."""

@@ -24,6 +24,7 @@ from approvals.models import Approval, Decision, Tool
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.states import OPEN, Kind, Status, Verdict
+from runs.engine import places
 from runs.engine.breakpoints import Breakpoint
 from runs.engine.claims import Claim
 from runs.interrupts.adapters import named, read
@@ -60,9 +61,12 @@ type Next = Waiting | Ready | Unanswerable
 
 
 @transaction.atomic
-def look(claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[Breakpoint] = ()) -> Next:
-    """What the run needs to go on from ``snapshot``. Makes the approvals that are missing; never one twice."""
-    asked = [_Asked(claim, snapshot, payload) for payload in _payloads(claim, snapshot)]
+def look(
+    claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[Breakpoint] = (), paths: Mapping[str, str] | None = None
+) -> Next:
+    """What the run needs to go on from ``snapshot``. Makes the approvals that are missing; never one twice. ``paths``: where in
+    subgraphs interrupts were raised, by their ids (see ``runs.engine.places``)."""
+    asked = [_Asked(claim, snapshot, payload) for payload in _payloads(claim, snapshot, paths or {})]
     held = [_at_breakpoint(claim, each) for each in breakpoints]
     own = [approval for each in asked for approval in each.approvals] + held
     _close_unasked(claim, own)
@@ -225,13 +229,23 @@ def _interrupt_of(approval: Approval) -> str:
     return approval.request_key.split(":")[3]
 
 
-def _payloads(claim: Claim, snapshot: StateSnapshot) -> list[Payload]:
+def asks_in_a_subgraph(snapshot: StateSnapshot) -> bool:
+    """Whether the agent itself asks something inside a subgraph."""
+    return any(is_own(interrupt) for task in snapshot.tasks if task.state is not None for interrupt in task.interrupts)
+
+
+def is_own(interrupt: Interrupt) -> bool:
+    """Whether the agent raised it, and not the gate."""
+    return not (isinstance(interrupt.value, dict) and "desk_call" in interrupt.value)
+
+
+def _payloads(claim: Claim, snapshot: StateSnapshot, paths: Mapping[str, str]) -> list[Payload]:
     """The agent's own interrupts that still wait; those of the gate are in the ledger."""
     nodes = {interrupt.id: task.name for task in snapshot.tasks for interrupt in task.interrupts}
-    own = (i for i in snapshot.interrupts if not (isinstance(i.value, dict) and "desk_call" in i.value))
-    asked = [Payload(i.id, plain(i.value), nodes.get(i.id, ""), _schema(i)) for i in own]
+    asked = [Payload(i.id, plain(i.value), nodes.get(i.id, ""), _schema(i)) for i in snapshot.interrupts if is_own(i)]
     pins = dict(PinnedAnswer.objects.filter(agent=claim.run.agent_id).values_list("node", "schema")) if asked else {}
-    return [replace(payload, pinned=pins.get(payload.node, pins.get(""))) for payload in asked]
+    names = {payload.id: places.lookup(paths.get(payload.id, payload.node)) for payload in asked}
+    return [replace(p, pinned=next((pins[name] for name in names[p.id] if name in pins), None)) for p in asked]
 
 
 def _schema(interrupt: Interrupt) -> dict[str, Any] | None:

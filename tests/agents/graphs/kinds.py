@@ -79,6 +79,7 @@ async def call_inner(state: State) -> State:
 
 
 subgraph = _around(_inner)
+subgraph_in_subgraph = _around(_around(chain(ask, ask_async)))
 called = chain(call_inner, finish)
 subgraph_with_breakpoint = _around(_inner_with_breakpoint)
 

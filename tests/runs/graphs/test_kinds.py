@@ -4,7 +4,7 @@ import pytest
 
 from agentdesk.audit.record import Actor
 from runs import lifecycle
-from runs.models import Run, Step, ToolCall
+from runs.models import Agent, PinnedAnswer, Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -16,6 +16,10 @@ def answer(engine: Engine, run: Run, *answers: object) -> Run:
     for approval, text in zip(pending, answers, strict=True):
         engine.decide(approval, "respond", answer=text)
     return engine.advance(run)
+
+
+def pin(agent: str, node: str, schema: dict[str, str]) -> None:
+    PinnedAnswer.objects.create(agent=Agent.objects.get(slug=agent), node=node, schema=schema)
 
 
 def log(engine: Engine, run: Run) -> list[str]:
@@ -48,6 +52,35 @@ def test_a_subgraph_that_interrupts_inside(engine: Engine, agent: str) -> None:
     run = answer(engine, engine.start(agent, {"log": []}), "first")
     assert run.status == RunStatus.WAITING
     assert log(engine, answer(engine, run, "second"))[-4:] == ["begin", "ask: first", "ask_async: second", "finish"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "way"), [("subgraph", "inner"), ("called", "call_inner"), ("subgraph-in-subgraph", "inner/inner")]
+)
+def test_each_node_of_a_subgraph_has_a_pin_of_its_own(engine: Engine, agent: str, way: str) -> None:
+    pin(agent, f"{way}/ask", {"type": "integer"})
+    pin(agent, f"{way}/ask_async", {"type": "boolean"})
+    run = engine.start(agent, {"log": []})
+    (first,) = engine.pending(run)
+    assert (first.adapter, first.answer_schema) == ("pinned", {"type": "integer"})
+    engine.decide(first, "respond", answer=7)
+    run = engine.advance(run)
+    (second,) = engine.pending(run)
+    assert (second.adapter, second.answer_schema) == ("pinned", {"type": "boolean"})
+    engine.decide(second, "respond", answer=False)
+    said = log(engine, engine.advance(run))
+    assert {"ask: 7", "ask_async: False"} <= set(said)
+
+
+def test_a_pin_at_a_subgraph_holds_for_its_nodes_without_their_own(engine: Engine) -> None:
+    pin("subgraph", "inner/ask", {"type": "integer"})
+    pin("subgraph", "inner", {"type": "boolean"})
+    pin("subgraph", "", {"type": "null"})
+    run = engine.start("subgraph", {"log": []})
+    assert engine.pending(run)[0].answer_schema == {"type": "integer"}
+    engine.decide(engine.pending(run)[0], "respond", answer=7)
+    run = engine.advance(run)
+    assert engine.pending(run)[0].answer_schema == {"type": "boolean"}
 
 
 def test_parallel_branches_that_each_interrupt(engine: Engine) -> None:
