@@ -74,7 +74,9 @@ def slots_of(schema: Any, value: Any) -> list[Slot]:
         original = ABSENT if value is None else value
         control = _control(plain, original)
         if control:
-            return [_whole("value", plain, control, _("Value"), original, is_nullable=is_nullable)]
+            titles = (root.get("title"), plain.get("title"))
+            label = next((title for title in titles if isinstance(title, str) and title), _("Value"))
+            return [_whole("value", plain, control, label, original, is_nullable=is_nullable)]
     return [_whole("json", root, Control.JSON, _("JSON"), value)]
 
 

@@ -180,6 +180,25 @@ def odd(state: State) -> State:
     return {"result": f"{type(answer).__name__} of {sorted(answer)}" if isinstance(answer, dict) else repr(answer)}
 
 
+# --- approval_required ------------------------------------------------------------------------------------------------------
+
+
+def ship(state: State) -> State:
+    details = {"order": "A-1", "parcels": 2}
+    answer = interrupt({"type": "approval_required", "action": "ship_order", "details": details, "risk_level": "low"})
+    if not answer["approved"]:
+        return {"result": f"{answer['decision']}: {answer['message']}"}
+    return {"result": f"{answer['details']['parcels']} parcels of {state['topic']}, by {answer['decided_by']}"}
+
+
+# --- a payload that does not tell what its answer looks like ----------------------------------------------------------------
+
+
+def seat(state: State) -> State:
+    """Text that has to be a number: nobody could know it without the admin's word."""
+    return {"result": interrupt(f"How many seats for {state['topic']}?") + 1}
+
+
 # --- threads that an answer poisons -----------------------------------------------------------------------------------------
 
 
@@ -198,6 +217,7 @@ inbox, inbox_bare = _graph(book), _graph(book_bare)
 pydantic_schema, typed_dict_schema, dataclass_schema, json_schema = _graph(review), _graph(rate), _graph(judge), _graph(count)
 ag_ui, deep = _graph(transfer), _graph(ask_user)
 question, options, fields, draft, text, not_json = map(_graph, (confirm, choose, fill, edit, tell, odd))
+approval_required, untold = _graph(ship), _graph(seat)
 poisoned, twice = _graph(age), _graph(two)
 
 

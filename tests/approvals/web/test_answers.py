@@ -142,3 +142,8 @@ def test_an_approval_of_another_releases_adapter_still_has_its_page(client_of, t
 def test_names_that_json_does_not_have_are_shown(client_of, team):
     question = ask(team, {}, adapter="anything", payload={b"\x00": 1, 7: {None: "x"}})
     assert client_of.get(reverse("approvals:detail", args=[question.pk])).status_code == 200
+
+
+def test_an_answer_of_one_value_is_labelled_as_its_schema_says(client_of, team):
+    assert ">Seats</label>" in panel_of(client_of, ask(team, {"type": "integer", "title": "Seats"}))
+    assert ">Value</label>" in panel_of(client_of, ask(team, {"type": "integer", "title": ""}))
