@@ -4,7 +4,12 @@ from django.db import transaction
 from django.db.models import F
 
 from approvals.models import Approval, Decision, Evaluation
-from approvals.states import OPEN
+from approvals.states import OPEN, Kind
+
+
+def is_erased(approval: Approval) -> bool:
+    """Whether an agent's own question has lost what it asked: one that was not erased has its payload or arguments."""
+    return approval.kind == Kind.INTERRUPT and approval.payload is None and not approval.asked_args
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ from agentdesk.digests import decode
 from agentdesk.live import registry
 from agentdesk.people.models import Team, User
 from approvals import access, sources
+from approvals.erasure import is_erased
 from approvals.models import Approval, Decision, Review
 from approvals.policy.requirements import progress
 from approvals.sources import NotYet, Panel, Source
@@ -128,7 +129,7 @@ def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, 
     source = sources.get(approval.source)
     if source is None:
         return {}
-    assumed = standing or _if_approved(approval)
+    assumed = None if is_erased(approval) else standing or _if_approved(approval)
     sent = source.preview_answer(approval, assumed) if assumed else None
     return {
         "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],

@@ -9,7 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from agentdesk.people.models import User
+from approvals.erasure import erase_content
 from approvals.models import Approval, Decision, Evaluation, Review
+from runs.lifecycle import SOURCE
 from runs.models import Agent, PinnedAnswer, Run
 from runs.states import RunStatus
 from tests.rendered import Browser
@@ -241,3 +243,17 @@ def test_a_form_that_would_not_be_taken_shows_no_json(engine: Engine) -> None:
     assert late.status_code == 409
     assert "Somebody else was first." in late.content.decode()
     assert "<pre" not in late.content.decode()
+
+
+@pytest.mark.parametrize("question", [SHIP, BATCH, [FLIGHT], ASK, TOOL])
+def test_a_question_whose_content_was_erased_still_has_its_page(engine: Engine, question: Any) -> None:
+    run = engine.start("echoes", {"question": question})
+    for approval in engine.pending(run):
+        engine.decide(approval, "reject", message="no")
+    engine.advance(run)
+    asked = Approval.objects.filter(source_ref=str(run.pk))
+    assert erase_content(SOURCE, str(run.pk)) == len(asked)
+    for approval in asked.all():
+        page = signed_in(engine.reviewer).get(reverse("approvals:detail", args=[approval.pk]))
+        assert page.status_code == 200
+        assert "The JSON that the asker receives" not in page.content.decode()
