@@ -1,9 +1,10 @@
 """Tasks: ids in, one verb called. Any of them may be lost, doubled or late."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from celery import current_app, shared_task
+from celery import Celery, Task, shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from kombu.exceptions import ChannelError
@@ -24,16 +25,16 @@ def advance(run_id: str) -> None:
         hint("runs.tasks.advance", run_id)
 
 
-@shared_task(name="runs.tasks.sweep")
-def sweep() -> None:
+@shared_task(name="runs.tasks.sweep", bind=True)
+def sweep(self: "Task[[], None]") -> None:
     from runs.sweep import sweep
 
-    sweep(_waiting)
+    sweep(partial(_waiting, self.app))
 
 
-def _waiting(queue: str) -> int:
+def _waiting(app: Celery, queue: str) -> int:
     """How many messages nobody has taken from the queue. Raises what the broker's client raises."""
-    with current_app.connection_for_read() as connection:
+    with app.connection_for_read() as connection:
         try:
             channel: Any = connection.default_channel
             return int(channel.queue_declare(queue, passive=True).message_count)

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
+from agentdesk.celery import app
 from agentdesk.ids import new_id
 from agentdesk.live.push import flush
 from approvals.models import Decision
@@ -121,11 +122,11 @@ def test_it_fills_a_queue_no_further_and_hints_first_at_who_was_hinted_at_longes
 
 def test_it_counts_what_waits_in_a_queue() -> None:
     queue = f"test-{new_id()}"
-    assert tasks._waiting(queue) == 0
+    assert tasks._waiting(app, queue) == 0
     with contextlib.closing(redis.Redis.from_url(settings.BROKER_URL)) as broker:
         broker.lpush(queue, "one", "two")
         try:
-            assert tasks._waiting(queue) == 2
+            assert tasks._waiting(app, queue) == 2
         finally:
             broker.delete(queue)
 
