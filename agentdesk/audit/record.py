@@ -27,7 +27,8 @@ ACTIONS = frozenset(
         "decision.delivered", "decision.unused", "decision.voided",
         "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered",
         "tool.changed", "agent.registered", "agent.changed", "user.changed", "team.changed", "membership.changed",
-        "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
+        "price.added", "price.changed", "price.removed", "token.created", "token.revoked",
+        "login.succeeded", "login.failed", "logout",
     }
 )  # fmt: skip
 

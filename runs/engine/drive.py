@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -27,6 +28,7 @@ from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunCo
 from runs.tools.guard import Guard
 
 WATCH = 0.5  # seconds between looks at whether the run is to be cancelled
+LIMIT = "limit"  # why a graph is drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +40,22 @@ class Outcome:
     output: Any = None
     error: dict[str, Any] | None = None
     traceback: str = ""
-    limit: str = ""
+    reached: LimitReached | None = None
     is_refused: bool = False  # the answer did not fit the graph's own schema, and was not stored
 
 
 class Drive:
     """One attempt's hold on a graph: bound to its saver, its thread and its context."""
 
-    def __init__(
-        self, graph: Graph, savers: Savers, ctx: RunContext, occasion: Occasion, limits: dict[str, int], recorder: Recorder
-    ) -> None:
+    def __init__(self, graph: Graph, savers: Savers, ctx: RunContext, occasion: Occasion, recorder: Recorder) -> None:
         saver = savers.of(ctx.run_id, ctx.attempt).with_allowlist(getattr(graph, "_serde_allowlist", None) or ())
         self.graph: Graph = graph.copy({"checkpointer": saver, "store": _store(graph, occasion)})
         self.context = _context(graph, occasion)
         self.pool: Pool = savers.pool
-        self.ctx, self.recorder, self.limits = ctx, recorder, limits
+        self.ctx, self.recorder = ctx, recorder
         self.config: RunnableConfig = {
             **occasion.config,
-            "recursion_limit": limits["supersteps"],
+            "recursion_limit": int(ctx.limits["supersteps"]),
             "callbacks": [Guard(), recorder],
             # Not "run_id": LangGraph takes new input under the run_id of the last checkpoint for a resume, and drops it.
             "metadata": {
@@ -85,9 +85,10 @@ class Drive:
     async def go(self, graph_input: Any) -> Outcome:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
         token = current.set(self.ctx)
-        control = RunControl()
+        control, limits = RunControl(), self.ctx.limits
+        self.recorder.budget.on_reached = functools.partial(_drain, control, LIMIT)
         try:
-            async with self.recorder, _watched(self, control), asyncio.timeout(self.limits["wall_seconds"]):
+            async with self.recorder, _watched(self, control), asyncio.timeout(float(limits["wall_seconds"])):
                 await self._stream(graph_input, control)
             snapshot = await self.snapshot()
         except AttemptLost:
@@ -95,13 +96,15 @@ class Drive:
         except DeskUnavailable as error:
             return Outcome("unavailable", error={"kind": "unavailable", "message": str(error)})
         except GraphDrained:
+            if control.drain_reason == LIMIT:
+                return Outcome("limit", reached=self.recorder.budget.reached)
             return Outcome("drained" if stopping.is_asked() else "cancelled")
         except LimitReached as reached:
-            return Outcome("limit", limit=reached.limit)
+            return Outcome("limit", reached=reached)
         except GraphRecursionError:
-            return Outcome("limit", limit="supersteps")
+            return Outcome("limit", reached=LimitReached("supersteps", limits["supersteps"]))
         except TimeoutError:
-            return Outcome("limit", limit="wall_seconds")
+            return Outcome("limit", reached=LimitReached("wall_seconds", limits["wall_seconds"]))
         except Exception as error:  # whatever an agent's code raises ends its run with a reason
             told = traceback.format_exc()
             return Outcome("failed", error=public(error), traceback=told, is_refused=is_invalid_resume(error))
@@ -150,6 +153,12 @@ def is_over(snapshot: StateSnapshot) -> bool:
     """Whether the graph has ended there. ``snapshot.next`` does not tell: it leaves out tasks whose writes are stored already,
     so a process that died between the last task of a step and the checkpoint after it would leave a graph that looks ended."""
     return not snapshot.tasks
+
+
+def _drain(control: RunControl, because: str) -> None:
+    """Let the graph end its present step and go no further. Who wanted that first has the word."""
+    if not control.drain_requested:
+        control.request_drain(because)
 
 
 @contextlib.asynccontextmanager

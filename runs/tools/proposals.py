@@ -23,8 +23,8 @@ from runs.tools.entries import Proposal
 
 def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
     """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
-    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
-        raise LimitReached("tool_calls", ctx.tool_call_limit)
+    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.limits["tool_calls"]:
+        raise LimitReached("tool_calls", ctx.limits["tool_calls"])
     evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
     faults.at("gate.evaluated")
     row = ToolCall(

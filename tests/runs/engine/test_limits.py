@@ -1,0 +1,156 @@
+"""Limits of a run: reached, told in words, the work kept, and more granted to the same run."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from agentdesk.audit.models import AuditEntry
+from agentdesk.audit.record import Actor
+from approvals.models import Rule
+from approvals.policy.versions import publish
+from runs import lifecycle
+from runs.engine.budget import recounted
+from runs.errors import InvalidLimit, NotAllowed, NotEnded
+from runs.limits import limits_of
+from runs.models import Agent, ModelPrice, Run, Step
+from runs.states import RunStatus
+from tests.runs.engine.conftest import Engine
+
+PAY = {"name": "pay", "args": {"to": "ada", "amount": "12.50"}}
+
+
+def look(name: str) -> list[dict[str, Any]]:
+    return [{"name": "look_up", "args": {"name": name}}]
+
+
+def allow(action: str) -> None:
+    Rule.objects.create(name=f"allow {action}", action=action, verdict="allow")
+    publish(None, "test")
+
+
+def limit(**limits: Any) -> None:
+    Agent.objects.filter(slug="teller").update(limits=limits)
+
+
+def price(**facts: Any) -> ModelPrice:
+    whole = {"provider": "scripted", "model": "script-*", "input_price": 100_000, "output_price": 200_000, **facts}
+    return ModelPrice.objects.create(**{"valid_from": timezone.now() - timedelta(days=1), **whole})
+
+
+def stopped(run: Run) -> str:
+    run.refresh_from_db()
+    assert run.status == RunStatus.STOPPED
+    return run.stop_reason
+
+
+def test_it_ends_the_step_that_reaches_the_limit_of_tokens_and_keeps_it(engine: Engine) -> None:
+    allow("look_up")
+    limit(tokens=30)
+    run = engine.script("teller", look("ada"), look("bob"))
+    assert stopped(run) == "limit:tokens"
+    assert [e["name"] for e in engine.effects("look_up")] == ["ada"]
+    assert (run.counters["model_calls"], run.counters["input_tokens"] + run.counters["output_tokens"]) == (2, 40)
+    assert run.error is not None
+    said = "Its models have read and written 30 tokens or more. What it has done so far is kept."
+    assert run.error["message"].startswith(said)
+    told = Step.objects.get(run=run, kind="limit")
+    assert (told.name, told.data) == ("tokens", {"limit": "tokens", "value": 30})
+    assert AuditEntry.objects.get(run_id=run.pk, action="run.stopped").after == {
+        "status": "stopped", "attempt": 1, "reason": "limit:tokens"
+    }  # fmt: skip
+
+
+def test_it_goes_on_from_there_once_more_tokens_are_granted(engine: Engine) -> None:
+    allow("look_up")
+    limit(tokens=30)
+    run = engine.script("teller", look("ada"), look("bob"))
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    assert stopped(engine.advance(run)) == "limit:tokens"
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"tokens": 1000})
+    run = engine.advance(run)
+    assert (run.status, limits_of(run)["tokens"]) == (RunStatus.SUCCEEDED, 1030)
+    assert [e["name"] for e in engine.effects("look_up")] == ["ada", "bob"]
+    assert Step.objects.filter(run=run, kind="model").count() == 3
+    entry = AuditEntry.objects.filter(run_id=run.pk, action="run.continued").latest("pk")
+    assert (entry.after or {})["more"] == {"tokens": 1000}
+
+
+def test_only_operators_and_whoever_started_it_grant_more_and_only_once(engine: Engine) -> None:
+    limit(model_calls=1)
+    allow("look_up")
+    run = engine.script("teller", look("ada"))
+    with pytest.raises(NotAllowed):
+        lifecycle.continue_(run.pk, actor=Actor.of(engine.reviewer), more={"model_calls": 1})
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 1})
+    with pytest.raises(NotEnded):
+        lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 1})
+    run.refresh_from_db()
+    assert run.limits == {"granted": {"model_calls": 1}}
+
+
+@pytest.mark.parametrize("more", [{"tokens": 10**12}, {"tokens": 1.5}, {"tokens": -1}, {"cost": "a lot"}, {"sleep": 1}])
+def test_nobody_grants_what_is_no_limit_or_too_much(engine: Engine, more: dict[str, Any]) -> None:
+    limit(model_calls=1)
+    allow("look_up")
+    run = engine.script("teller", look("ada"))
+    with pytest.raises(InvalidLimit):
+        lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more=more)
+    assert stopped(run) == "limit:model_calls"
+
+
+def test_it_counts_the_cost_of_model_calls_by_the_price_table(engine: Engine) -> None:
+    price(input_price=2, output_price=10)
+    price(model="*", input_price=99, output_price=99)
+    price(input_price=77, output_price=77, valid_from=timezone.now() + timedelta(days=1))
+    run = engine.script("teller", [PAY])
+    assert run.status == RunStatus.WAITING
+    assert Decimal(run.counters["cost"]["USD"]) == Decimal("0.00007")  # 10 read at 2, 5 written at 10 for a million
+    engine.decide(engine.pending(run)[0])
+    run = engine.advance(run)
+    assert Decimal(run.counters["cost"]["USD"]) == Decimal("0.00016")  # 20 and 5 more
+    assert run.counters["calls_of_unknown_cost"] == 0
+    first = Step.objects.filter(run=run, kind="model").earliest("pk")
+    assert (Decimal(first.data["cost"]), first.data["currency"]) == (Decimal("0.00007"), "USD")
+
+
+def test_a_model_without_a_price_costs_something_unknown_and_not_nothing(engine: Engine) -> None:
+    price(provider="somebody-else")
+    run = engine.script("teller", [PAY])
+    assert (run.counters["cost"], run.counters["calls_of_unknown_cost"]) == ({}, 1)
+    assert "cost" not in Step.objects.get(run=run, kind="model").data
+
+
+def test_it_stops_at_its_limit_of_money(engine: Engine) -> None:
+    allow("look_up")
+    price()
+    limit(cost="2.5")
+    run = engine.script("teller", look("ada"), look("bob"))
+    assert stopped(run) == "limit:cost"  # 2 for the first call, 3 for the second
+    assert Decimal(run.counters["cost"]["USD"]) == 5
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"cost": Decimal("7.5")})
+    run = engine.advance(run)
+    assert (run.status, run.limits["granted"]) == (RunStatus.SUCCEEDED, {"cost": "7.5"})
+
+
+def test_a_run_is_started_with_lower_limits_and_never_with_higher_ones(engine: Engine) -> None:
+    allow("look_up")
+    limit(tokens=1000, cost="3")
+    for lower in ({"tokens": 1001}, {"cost": "3.01"}, {"tokens": 0}, {"sleep": 1}):
+        with pytest.raises(InvalidLimit):
+            engine.script("teller", look("ada"), lower=lower)
+    run = engine.script("teller", look("ada"), look("bob"), lower={"tokens": 30})
+    assert stopped(run) == "limit:tokens"
+    assert (AuditEntry.objects.get(run_id=run.pk, action="run.started").after or {})["limits"] == {"tokens": 30}
+
+
+def test_what_a_dead_worker_had_used_is_counted_from_the_record(engine: Engine) -> None:
+    price()
+    run = engine.script("teller", [PAY])
+    assert recounted(run) == {name: run.counters[name] for name in recounted(run)}
+    Run.objects.filter(pk=run.pk).update(counters={}, status="running", claimed_by=None)
+    run = engine.advance(run)
+    assert (run.counters["model_calls"], run.counters["input_tokens"]) == (1, 10)
+    assert Decimal(run.counters["cost"]["USD"]) == 2
