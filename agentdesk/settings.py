@@ -243,8 +243,8 @@ CHECKPOINT_MAX_BYTES = env.int("CHECKPOINT_MAX_BYTES", default=16 * 1024 * 1024)
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
 # Of one run, and of one agent's runs together, where its admin sets no others (runs/limits.py says what each counts).
 RUN_LIMITS: dict[str, int | Decimal] = {
-    "supersteps": 200, "model_calls": 60, "tool_calls": 60, "tokens": 2_000_000, "cost": Decimal(20), "active_seconds": 7200,
-    "wall_seconds": 3600,
+    "supersteps": 200, "model_calls": 60, "tool_calls": 60, "identical_calls": 10, "tokens": 2_000_000,
+    "cost": Decimal(20), "active_seconds": 7200, "wall_seconds": 3600,
 }  # fmt: skip
 
 # --- Logs: one JSON object a line ---------------------------------------------------------------------------

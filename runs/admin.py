@@ -41,6 +41,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
     supersteps = _field("supersteps")
     model_calls = _field("model_calls")
     tool_calls = _field("tool_calls")
+    identical_calls = _field("identical_calls")
     tokens = _field("tokens")
     cost = _field("cost")
     active_seconds = _field("active_seconds")

@@ -43,6 +43,10 @@ LIMITS: dict[str, Limit] = {
     ),
     "model_calls": Limit(gettext_lazy("Most model calls"), gettext_lazy("It has made its %(limit)s model calls.")),
     "tool_calls": Limit(gettext_lazy("Most tool calls"), gettext_lazy("It has made its %(limit)s tool calls.")),
+    "identical_calls": Limit(
+        gettext_lazy("Most calls of one tool with the same arguments"),
+        gettext_lazy("It has called one tool with the same arguments %(limit)s times, and seems to go round in circles."),
+    ),
     "tokens": Limit(
         gettext_lazy("Most tokens, read and written"),
         gettext_lazy("Its models have read and written %(limit)s tokens or more."),

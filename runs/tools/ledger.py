@@ -25,6 +25,7 @@ from runs.lifecycle import SOURCE
 from runs.models import Agent, Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
+from runs.tools.counting import count
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
 from runs.tools.proposals import facts_of, place_of, propose, record_call, tool_of
 
@@ -84,19 +85,19 @@ def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
 
 @transaction.atomic
 def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], result: dict[str, Any]) -> None:
-    """Put a call on record whose arguments do not fit its tool; nobody is asked about it."""
+    """Put a call on record whose arguments do not fit its tool; nobody is asked about it. Raises AttemptLost, LimitReached."""
     _fence(ctx)
     tool = tool_of(ctx, proposal)
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
-    row, created = ToolCall.objects.get_or_create(
-        **place_of(ctx, proposal), digest=wanted,
-        defaults={
-            "tool": proposal.tool, "schema_version": tool.schema_version, "status": CallStatus.FAILED, "verdict": Effect.DENY,
-            "asked_args": encode(proposal.args), "error": error, "result": result, "ended_at": timezone.now(),
-        },
+    if ToolCall.objects.filter(**place_of(ctx, proposal), digest=wanted).exists():
+        return
+    count(ctx, proposal.tool, wanted)
+    row = ToolCall.objects.create(
+        **place_of(ctx, proposal), digest=wanted, tool=proposal.tool, schema_version=tool.schema_version,
+        status=CallStatus.FAILED, verdict=Effect.DENY, asked_args=encode(proposal.args), error=error, result=result,
+        ended_at=timezone.now(),
     )  # fmt: skip
-    if created:
-        record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
+    record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
 
 
 def _fence(ctx: RunContext) -> None:

@@ -17,14 +17,14 @@ from approvals.states import Kind, Verdict
 from runs.lifecycle import SOURCE
 from runs.models import ToolCall
 from runs.states import CallStatus
-from runs.tools.context import LimitReached, RunContext
+from runs.tools.context import RunContext
+from runs.tools.counting import count
 from runs.tools.entries import Proposal
 
 
 def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
     """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
-    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.limits["tool_calls"]:
-        raise LimitReached("tool_calls", ctx.limits["tool_calls"])
+    count(ctx, proposal.tool, wanted)
     evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
     faults.at("gate.evaluated")
     row = ToolCall(

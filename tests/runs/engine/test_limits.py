@@ -15,7 +15,7 @@ from runs import lifecycle
 from runs.engine.budget import recounted
 from runs.errors import InvalidLimit, NotAllowed, NotEnded
 from runs.limits import limits_of
-from runs.models import Agent, ModelPrice, Run, Step
+from runs.models import Agent, ModelPrice, Run, Step, ToolCall
 from runs.states import RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -154,3 +154,47 @@ def test_what_a_dead_worker_had_used_is_counted_from_the_record(engine: Engine) 
     run = engine.advance(run)
     assert (run.counters["model_calls"], run.counters["input_tokens"]) == (1, 10)
     assert Decimal(run.counters["cost"]["USD"]) == 2
+
+
+def test_it_stops_an_agent_that_makes_the_same_call_again_and_again(engine: Engine) -> None:
+    allow("look_up")
+    limit(identical_calls=2)
+    run = engine.script("teller", look("ada"), look("bob"), look("ada"), look("ada"), look("eve"))
+    assert stopped(run) == "limit:identical_calls"
+    assert run.error is not None
+    assert "same arguments 2 times" in run.error["message"]
+    assert "once more: look_up" in run.error["message"]
+    assert [e["name"] for e in engine.effects("look_up")] == ["ada", "bob", "ada"]
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"identical_calls": 1})
+    assert engine.advance(run).status == RunStatus.SUCCEEDED
+    assert [e["name"] for e in engine.effects("look_up")] == ["ada", "bob", "ada", "ada", "eve"]
+
+
+def test_a_worker_that_takes_over_knows_what_was_called_before(engine: Engine) -> None:
+    limit(identical_calls=1)
+    run = engine.script("teller", [PAY], [PAY])
+    engine.decide(engine.pending(run)[0])
+    Run.objects.filter(pk=run.pk).update(counters={}, status="running", claimed_by=None)
+    assert stopped(engine.advance(run)) == "limit:identical_calls"
+    assert (len(engine.effects("pay")), ToolCall.objects.filter(run=run).count()) == (1, 1)
+
+
+def test_a_call_whose_arguments_never_fit_is_a_circle_too(engine: Engine) -> None:
+    limit(identical_calls=2)
+    wrong = [{"name": "look_up", "args": {"whom": "ada"}}]
+    run = engine.script("teller", wrong, wrong, wrong)
+    assert stopped(run) == "limit:identical_calls"
+    assert ToolCall.objects.filter(run=run, status="failed").count() == 2
+
+
+def test_the_calls_beside_the_one_too_many_come_to_their_end(engine: Engine) -> None:
+    allow("slow")
+    limit(tool_calls=1)
+    slow = [{"name": "slow", "args": {"seconds": seconds}} for seconds in (0.3, 0.31)]
+    run = engine.script("teller", slow)
+    assert stopped(run) == "limit:tool_calls"
+    assert len(engine.effects("slow")) == 1
+    assert ToolCall.objects.get(run=run).status == "succeeded"
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"tool_calls": 1})
+    assert engine.advance(run).status == RunStatus.SUCCEEDED
+    assert len(engine.effects("slow")) == 2
