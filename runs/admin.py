@@ -44,6 +44,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
     identical_calls = _field("identical_calls")
     tokens = _field("tokens")
     cost = _field("cost")
+    output_chars = _field("output_chars")
     active_seconds = _field("active_seconds")
     wall_seconds = _field("wall_seconds")
 

@@ -56,6 +56,10 @@ LIMITS: dict[str, Limit] = {
         gettext_lazy("Its model calls have cost %(limit)s or more."),
         is_money=True,
     ),
+    "output_chars": Limit(
+        gettext_lazy("Largest result of a tool, or text of a model (characters)"),
+        gettext_lazy("Something is larger than %(limit)s characters."),
+    ),
     "active_seconds": Limit(
         gettext_lazy("Most seconds of work, waiting not counted"), gettext_lazy("It has worked for %(limit)s seconds.")
     ),

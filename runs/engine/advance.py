@@ -286,7 +286,7 @@ class _Attempt:
         run = self.run
         was_cut = self.claim.orphaned or run.counters.get("returned")
         used = recounted(run) if was_cut else run.counters
-        return Budget(limits.limits_of(run), used, self.process.prices())
+        return Budget(limits.limits_of(run), used, self.process.prices(), run.active_seconds)
 
     def _drive(self, graph: Graph, occasion: Occasion, budget: Budget) -> Drive:
         run, recorder = self.run, Recorder(self.process.pool, self.run.pk, self.claim.attempt, budget)

@@ -1,4 +1,4 @@
-"""What one run may still use up: model calls, tokens and money. Counted over all attempts."""
+"""What one run may still use up: model calls, tokens, money and time. Counted over all attempts."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -20,9 +20,11 @@ class Budget:
     a call turns out to have used is known after it, so a run passes those limits by one call (of each branch) at most. Then
     ``on_reached`` is called, which ends the run after its present step, and no further call begins."""
 
-    def __init__(self, limits: Mapping[str, Amount], used: Mapping[str, Any], prices: list[ModelPrice]) -> None:
-        """``used``: the :meth:`counters` of the attempts before."""
-        self.limits, self.prices = limits, prices
+    def __init__(
+        self, limits: Mapping[str, Amount], used: Mapping[str, Any], prices: list[ModelPrice], seconds: float = 0
+    ) -> None:
+        """``used``: the :meth:`counters` of the attempts before; ``seconds``: how long they worked."""
+        self.limits, self.prices, self.seconds = limits, prices, seconds
         self.model_calls = int(used.get("model_calls", 0))
         self.tokens = {kind: int(used.get(f"{kind}_tokens", 0)) for kind in ("input", "output")}
         self.cost = {currency: Decimal(sum_) for currency, sum_ in used.get("cost", {}).items()}
@@ -47,7 +49,7 @@ class Budget:
                 raise LimitReached("model_calls", self.limits["model_calls"])
             self._look()
             if self.reached is not None:
-                raise LimitReached(self.reached.limit, self.reached.value)
+                raise LimitReached(self.reached.limit, self.reached.value, self.reached.detail)
             self.model_calls += 1
 
     def end_call(self, provider: str, model: str, message: BaseMessage | None) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class Budget:
         price = price_of(self.prices, provider, model, datetime.now(UTC)) if usage else None
         cost = price.cost(usage) if price and usage else None
         with self._guard:
+            was = self.reached
             if usage is not None:
                 self.tokens["input"] += usage.read
                 self.tokens["output"] += usage.written
@@ -64,11 +67,32 @@ class Budget:
             else:
                 self.unknown += 1
             self._look()
-        if self.reached is not None:
+        if self.reached is not was:
             self.on_reached()
         tokens = {"input_tokens": usage.read, "output_tokens": usage.written} if usage else {}
         money = {"cost": format(cost, "f"), "currency": price.currency} if price and cost is not None else {}
         return {**tokens, **money}
+
+    def measure(self, text: str) -> None:
+        """A model has written this. It stays in the thread, for it is paid for, and the run ends after its step."""
+        if len(text) > self.limits["output_chars"]:
+            detail = f"A model wrote {len(text)} characters."
+            self.reach(LimitReached("output_chars", self.limits["output_chars"], detail))
+
+    def reach(self, reached: LimitReached) -> None:
+        """The run ends after its present step, in which no further call begins."""
+        with self._guard:
+            if self.reached is not None:
+                return
+            self.reached = reached
+        self.on_reached()
+
+    def begin_stretch(self) -> tuple[float, LimitReached]:
+        """How many seconds the stretch of work that begins now may take, and what it reaches then."""
+        self.reached = None  # by the stretch before; what counts for the whole run is found again
+        stretch, whole = float(self.limits["wall_seconds"]), float(self.limits["active_seconds"]) - self.seconds
+        name = "wall_seconds" if stretch < whole else "active_seconds"
+        return min(stretch, whole), LimitReached(name, self.limits[name])
 
     def _look(self) -> None:
         """Whether what was used has reached a limit."""

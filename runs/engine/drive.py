@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import time
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -29,6 +30,7 @@ from runs.tools.guard import Guard
 
 WATCH = 0.5  # seconds between looks at whether the run is to be cancelled
 LIMIT = "limit"  # why a graph is drained
+GRACE = 60.0  # seconds that a step has to end in once the run's time is over; then it is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,14 @@ class Drive:
     async def go(self, graph_input: Any) -> Outcome:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
         token = current.set(self.ctx)
-        control, limits = RunControl(), self.ctx.limits
-        self.recorder.budget.on_reached = functools.partial(_drain, control, LIMIT)
+        control, budget = RunControl(), self.recorder.budget
+        budget.on_reached = functools.partial(_drain, control, LIMIT)
+        began, (seconds, late) = time.monotonic(), budget.begin_stretch()
+        cut = asyncio.timeout(max(seconds, 0) + GRACE)
         try:
-            async with self.recorder, _watched(self, control), asyncio.timeout(float(limits["wall_seconds"])):
+            if seconds <= 0:
+                raise late
+            async with self.recorder, _watched(self, control, seconds, late), cut:
                 await self._stream(graph_input, control)
             snapshot = await self.snapshot()
         except AttemptLost:
@@ -97,18 +103,19 @@ class Drive:
             return Outcome("unavailable", error={"kind": "unavailable", "message": str(error)})
         except GraphDrained:
             if control.drain_reason == LIMIT:
-                return Outcome("limit", reached=self.recorder.budget.reached)
+                return Outcome("limit", reached=budget.reached)
             return Outcome("drained" if stopping.is_asked() else "cancelled")
         except LimitReached as reached:
             return Outcome("limit", reached=reached)
         except GraphRecursionError:
-            return Outcome("limit", reached=LimitReached("supersteps", limits["supersteps"]))
-        except TimeoutError:
-            return Outcome("limit", reached=LimitReached("wall_seconds", limits["wall_seconds"]))
+            return Outcome("limit", reached=LimitReached("supersteps", self.ctx.limits["supersteps"]))
         except Exception as error:  # whatever an agent's code raises ends its run with a reason
+            if cut.expired():
+                return Outcome("limit", reached=late)
             told = traceback.format_exc()
             return Outcome("failed", error=public(error), traceback=told, is_refused=is_invalid_resume(error))
         finally:
+            budget.seconds += time.monotonic() - began
             current.reset(token)
         if self.recorder.lost is not None:
             return Outcome("lost")
@@ -162,17 +169,21 @@ def _drain(control: RunControl, because: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _watched(drive: Drive, control: RunControl) -> AsyncIterator[None]:
-    """Drain the graph at its next step when this process is to end, somebody wants the run cancelled or another attempt has
-    begun."""
+async def _watched(drive: Drive, control: RunControl, seconds: float, late: LimitReached) -> AsyncIterator[None]:
+    """Drain the graph at its next step when this process is to end, somebody wants the run cancelled, another attempt has begun
+    or its ``seconds`` are over."""
 
     async def watch() -> None:
+        ends = time.monotonic() + seconds
         query = "SELECT attempt, cancel_requested_at IS NOT NULL AS cancel FROM runs_run WHERE id = %s"
         while True:
             if stopping.is_asked():
                 control.request_drain("stopping")
                 return
-            await asyncio.sleep(WATCH)
+            left = ends - time.monotonic()
+            if left <= 0:
+                drive.recorder.budget.reach(late)
+            await asyncio.sleep(min(WATCH, left) if left > 0 else WATCH)
             try:
                 async with drive.pool.connection() as connection:
                     row = await (await connection.execute(query, (drive.ctx.run_id,))).fetchone()

@@ -172,6 +172,7 @@ class Recorder(BaseCallbackHandler):
             data["tool_calls"] = [{"name": c["name"], "args": encode(c["args"])} for c in getattr(message, "tool_calls", [])]
         known = event.data if event else {}
         data |= self.budget.end_call(known.get("provider", ""), known.get("model", ""), message)
+        self.budget.measure(generation.text if generation else "")
         name = event.name if event else "model"
         self.note(Event(run_id, StepKind.MODEL, name, None, StepStatus.DONE, data={**known, **data}))
 

@@ -43,6 +43,12 @@ def load(stored: dict[str, Any]) -> Any:
     return _serde.loads_typed((kind, base64.b64decode(data)))
 
 
+def size(result: Any) -> int:
+    """Characters that the model would get to read."""
+    shown = result.content if isinstance(result, ToolMessage) else _shown(result)
+    return len(shown) if isinstance(shown, str) else len(json.dumps(encode(shown), ensure_ascii=False))
+
+
 def is_error(result: Any) -> bool:
     return isinstance(result, ToolMessage) and result.status == "error"
 

@@ -12,6 +12,7 @@ from agentdesk.audit.record import Actor
 from approvals.models import Rule
 from approvals.policy.versions import publish
 from runs import lifecycle
+from runs.engine import drive
 from runs.engine.budget import recounted
 from runs.errors import InvalidLimit, NotAllowed, NotEnded
 from runs.limits import limits_of
@@ -198,3 +199,61 @@ def test_the_calls_beside_the_one_too_many_come_to_their_end(engine: Engine) -> 
     lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"tool_calls": 1})
     assert engine.advance(run).status == RunStatus.SUCCEEDED
     assert len(engine.effects("slow")) == 2
+
+
+def test_a_result_that_is_too_large_is_kept_and_handed_over_when_more_is_granted(engine: Engine) -> None:
+    allow("look_up")
+    limit(output_chars=50)
+    run = engine.script("teller", look("a" * 100), look("bob"))
+    assert stopped(run) == "limit:output_chars"
+    assert run.error is not None
+    assert "look_up returned 128 characters" in run.error["message"]
+    assert ToolCall.objects.get(run=run).status == "succeeded"
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    assert stopped(engine.advance(run)) == "limit:output_chars"
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"output_chars": 100})
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert [len(e["name"]) for e in engine.effects("look_up")] == [100, 3]
+    (first, _second) = [m for m in engine.output(run)["messages"] if m["type"] == "tool"]
+    assert "a" * 100 in first["content"]
+
+
+def test_a_model_that_writes_too_much_is_stopped_after_its_step_and_not_paid_twice(engine: Engine) -> None:
+    limit(output_chars=3)
+    run = engine.script("teller", [PAY])
+    assert stopped(run) == "limit:output_chars"
+    assert run.error is not None
+    assert "A model wrote 8 characters." in run.error["message"]
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"output_chars": 1000})
+    run = engine.advance(run)
+    assert (run.status, run.counters["model_calls"]) == (RunStatus.WAITING, 1)
+
+
+def test_it_works_for_its_active_seconds_and_ends_the_step_that_they_end_in(engine: Engine) -> None:
+    run = engine.script("teller", [{"name": "slow", "args": {"seconds": 1}}], look("ada"))
+    before = limits_of(run)["active_seconds"]
+    Run.objects.filter(pk=run.pk).update(active_seconds=float(before) - 0.5)
+    engine.decide(engine.pending(run)[0])
+    assert stopped(engine.advance(run)) == "limit:active_seconds"
+    assert len(engine.effects("slow")) == 1
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    assert stopped(engine.advance(run)) == "limit:active_seconds"
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"active_seconds": 60})
+    run = engine.advance(run)
+    assert (run.status, len(engine.pending(run))) == (RunStatus.WAITING, 1)
+    assert len(engine.effects("slow")) == 1
+
+
+def test_a_step_that_does_not_end_after_its_time_is_cut_off(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drive, "GRACE", 0.2)
+    allow("slow")
+    limit(wall_seconds=1)
+    run = engine.script("teller", [{"name": "slow", "args": {"seconds": 2}}])
+    assert stopped(run) == "limit:wall_seconds"
+    assert ToolCall.objects.get(run=run).status == "in_doubt"
+
+
+def test_an_agents_own_timeout_is_an_error_of_its_own(engine: Engine) -> None:
+    run = engine.start("times-out", {"question": "?"})
+    assert (run.status, (run.error or {})["kind"]) == (RunStatus.FAILED, "TimeoutError")
