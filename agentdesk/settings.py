@@ -245,6 +245,7 @@ SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
 RUN_LIMITS: dict[str, int | Decimal] = {
     "supersteps": 200, "model_calls": 60, "tool_calls": 60, "identical_calls": 10, "tokens": 2_000_000,
     "cost": Decimal(20), "output_chars": 200_000, "active_seconds": 7200, "wall_seconds": 3600,
+    "concurrent_runs": 100, "pending_approvals": 1000,
 }  # fmt: skip
 
 # --- Logs: one JSON object a line ---------------------------------------------------------------------------

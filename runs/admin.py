@@ -47,6 +47,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
     output_chars = _field("output_chars")
     active_seconds = _field("active_seconds")
     wall_seconds = _field("wall_seconds")
+    concurrent_runs = _field("concurrent_runs")
+    pending_approvals = _field("pending_approvals")
 
     class Meta:
         model = Agent

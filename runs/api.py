@@ -74,6 +74,7 @@ class RunOut(Schema):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    held_at: datetime | None = Field(description="Since when it waits for room: its agent has runs enough at work.")
     active_seconds: float
     url: str
 
@@ -86,7 +87,7 @@ class RunOut(Schema):
             limits=run.limits, counters=run.counters, attempt=run.attempt, requested_by=run.requester_label,
             parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, forks=[], created_at=run.created_at,
             started_at=run.started_at, finished_at=run.finished_at,
-            cancel_requested_at=run.cancel_requested_at, active_seconds=run.active_seconds,
+            cancel_requested_at=run.cancel_requested_at, held_at=run.held_at, active_seconds=run.active_seconds,
             url=settings.AGENTDESK_URL + reverse("runs:detail", args=[run.id]),
         )  # fmt: skip
 

@@ -118,7 +118,7 @@ def _end_idle(run: Run, actor: Actor) -> None:
     idle = Run.objects.filter(pk=run.pk, status__in=(RunStatus.QUEUED, RunStatus.WAITING))
     idle = idle.exclude(calls__status=CallStatus.EXECUTING)
     moved = Run.objects.filter(pk__in=idle.values("pk"), status__in=(RunStatus.QUEUED, RunStatus.WAITING)).update(
-        status=RunStatus.CANCELLED, claimed_by=None, finished_at=now, changed_at=now, revision=F("revision") + 1
+        status=RunStatus.CANCELLED, claimed_by=None, held_at=None, finished_at=now, changed_at=now, revision=F("revision") + 1
     )
     if moved:
         _record(run, "run.cancelled", actor, before={"status": run.status}, after={"status": RunStatus.CANCELLED})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 type Amount = int | Decimal
 
 GRANTED = "granted"  # the key of Run.limits that holds what was granted beyond them
+CONCURRENT_RUNS, PENDING_APPROVALS = "concurrent_runs", "pending_approvals"
 MOST = 10**12  # of anything: what is larger is a slip
 
 
@@ -34,6 +35,7 @@ class Limit:
     reached: "Promise"
     is_money: bool = False
     is_of_agent: bool = False  # of all runs of the agent together: nobody lowers it for one run
+    is_queue: bool = False  # what is beyond it waits instead of being stopped: nobody grants more of it
 
 
 LIMITS: dict[str, Limit] = {
@@ -65,6 +67,17 @@ LIMITS: dict[str, Limit] = {
     ),
     "wall_seconds": Limit(
         gettext_lazy("Most seconds of work without a pause"), gettext_lazy("It worked for %(limit)s seconds without a pause.")
+    ),
+    CONCURRENT_RUNS: Limit(
+        gettext_lazy("Most runs at work at the same time; more of them wait in the queue"),
+        gettext_lazy("The agent has %(limit)s runs at work."),
+        is_of_agent=True,
+        is_queue=True,
+    ),
+    PENDING_APPROVALS: Limit(
+        gettext_lazy("Most approvals that wait at the same time, of all its runs"),
+        gettext_lazy("Its agent has %(limit)s approvals waiting already, and asks for more."),
+        is_of_agent=True,
     ),
 }
 
@@ -127,6 +140,8 @@ def granted(run: "Run", more: Mapping[str, Any]) -> dict[str, Any]:
     before = dict(run.limits.get(GRANTED, {}))
     for name, value in more.items():
         number, most = amount(name, value), amount(name, settings.RUN_LIMITS[name])
+        if _known(name).is_queue:
+            raise InvalidLimit(_("%(name)s stops no run: nothing is granted of it.") % {"name": name})
         if not 0 <= number <= most:
             raise InvalidLimit(
                 _("At most %(most)s more of %(name)s are granted at once.") % {"name": name, "most": stored(most)}

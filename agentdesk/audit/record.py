@@ -19,7 +19,7 @@ type Via = AuditEntry.Via
 ACTIONS = frozenset(
     {
         "run.started", "run.claimed", "run.waiting", "run.succeeded", "run.failed", "run.cancelled", "run.stopped",
-        "run.cancel_requested", "run.continued", "run.forked", "run.input", "run.lost", "run.pruned", "run.erased",
+        "run.cancel_requested", "run.continued", "run.forked", "run.input", "run.lost", "run.held", "run.pruned", "run.erased",
         "call.allowed", "call.denied", "call.asked", "call.executing", "call.succeeded", "call.failed", "call.rejected",
         "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",

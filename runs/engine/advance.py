@@ -182,6 +182,8 @@ class _Attempt:
                     found = pauses.look(self.claim, snapshot, self._breakpoints(drive))
                 except ApprovalError as error:  # such as a payload that is too large to be shown
                     return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
+                except LimitReached as reached:
+                    return self._at_limit(drive, reached)
                 faults.at("pause.commit.after")
                 if isinstance(found, pauses.Waiting):
                     self._begin_pause(drive, found.approvals)

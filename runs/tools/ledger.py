@@ -27,7 +27,7 @@ from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
 from runs.tools.counting import count
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import facts_of, place_of, propose, record_call, tool_of
+from runs.tools.proposals import ask_again, facts_of, place_of, propose, record_call, tool_of
 
 AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
@@ -45,7 +45,7 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     if row is None:
         row = propose(ctx, proposal, tool, wanted)
         faults.at("gate.proposed")
-    return _next(ctx, row, tool)
+    return _next(ctx, row, tool, proposal)
 
 
 @transaction.atomic
@@ -107,9 +107,11 @@ def _fence(ctx: RunContext) -> None:
         raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
 
 
-def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) -> Entry:
     match row.status:
         case CallStatus.WAITING:
+            if (again := ask_again(ctx, row, tool, proposal)) is not None:
+                return Pause(row.pk, again.pk, str(again))
             return _decided(ctx, row, tool)
         case CallStatus.APPROVED | CallStatus.PAUSED:
             return _begin(ctx, row, tool)

@@ -7,7 +7,7 @@ from runs.limits import limits_of
 from runs.models import Run
 from runs.states import RunStatus, StepKind
 from tests.cast import make_checkpoint
-from tests.runs.web.conftest import make_run, make_step
+from tests.runs.web.conftest import START, make_run, make_step
 
 
 def page_of(client, run):
@@ -97,6 +97,14 @@ def test_it_grants_money_and_refuses_what_is_no_number(client, cast):
     client.post(f"/runs/{run.pk}/continue/", {"more": "0.25"})
     run.refresh_from_db()
     assert (run.status, run.limits) == (RunStatus.QUEUED, {"granted": {"cost": "0.25"}})
+
+
+def test_its_page_says_that_it_waits_for_room(client, cast):
+    run = make_run(cast, status=RunStatus.QUEUED, held_at=START)
+    client.force_login(cast.reviewer)
+    assert "It waits for room: Support agent has as many runs at work" in client.get(f"/runs/{run.pk}/").content.decode()
+    Run.objects.update(held_at=None)
+    assert "It waits for room" not in client.get(f"/runs/{run.pk}/").content.decode()
 
 
 def test_its_page_says_what_model_calls_have_cost_and_of_how_many_nobody_knows(client, cast):
