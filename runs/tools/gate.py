@@ -32,7 +32,7 @@ from runs.engine.hop import hop
 from runs.tools import ledger
 from runs.tools.context import GateMissing, LimitReached, Permit, RunContext, Siblings, current, permit
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.results import ToolError, dump, error_message, is_error, load, size
+from runs.tools.results import ToolError, dump, error_message, is_error, load, refuse_if_large
 
 type Run = Callable[[ToolCallRequest], Awaitable[Any]]
 
@@ -87,20 +87,11 @@ async def _through(ctx: RunContext, request: ToolCallRequest, run: Run, group: S
     async with _beside(group) as rest:
         try:
             result = await _call(ctx, request, run, rest)
-            _measure(ctx, request.tool_call["name"], result)
+            refuse_if_large(ctx, request.tool_call["name"], result)
             return result
         except LimitReached:
             await rest()  # the calls beside this one come to their end: what they did is on record before the run stops
             raise
-
-
-def _measure(ctx: RunContext, tool: str, result: Any) -> None:
-    """Raises LimitReached for a result that is too large to be read. It is on record whole, and handed over when the run goes
-    on with more; cut short, it would be a half-truth that the model acts on."""
-    most = ctx.limits["output_chars"]
-    if (length := size(result)) > most:
-        detail = f"{tool} returned {length} characters; they are on record, and the model has not read them."
-        raise LimitReached("output_chars", most, detail)
 
 
 async def _call(ctx: RunContext, request: ToolCallRequest, run: Run, rest: Callable[[], Awaitable[None]]) -> Any:

@@ -139,7 +139,7 @@ def test_it_stops_at_its_limit_of_money(engine: Engine) -> None:
 def test_a_run_is_started_with_lower_limits_and_never_with_higher_ones(engine: Engine) -> None:
     allow("look_up")
     limit(tokens=1000, cost="3")
-    for lower in ({"tokens": 1001}, {"cost": "3.01"}, {"tokens": 0}, {"sleep": 1}):
+    for lower in ({"tokens": 1001}, {"cost": "3.01"}, {"tokens": 0}, {"sleep": 1}, {"pending_approvals": 1}):
         with pytest.raises(InvalidLimit):
             engine.script("teller", look("ada"), lower=lower)
     run = engine.script("teller", look("ada"), look("bob"), lower={"tokens": 30})
