@@ -4,6 +4,7 @@ A value that is not in the environment is looked up in ``<state folder>/env``, w
 ``manage.py`` works beside a running desk.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -240,7 +241,12 @@ CHECKPOINTER = env.str("CHECKPOINTER", default="postgres")  # or the dotted path
 CHECKPOINTS_KEEP_DAYS: dict[str, str] = env.dict("CHECKPOINTS_KEEP_DAYS", default={})
 CHECKPOINT_MAX_BYTES = env.int("CHECKPOINT_MAX_BYTES", default=16 * 1024 * 1024)  # of what one step of a graph writes
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
-RUN_LIMITS: dict[str, int] = {"supersteps": 200, "model_calls": 60, "tool_calls": 60, "wall_seconds": 3600}
+# Of one run, and of one agent's runs together, where its admin sets no others (runs/limits.py says what each counts).
+RUN_LIMITS: dict[str, int | Decimal] = {
+    "supersteps": 200, "model_calls": 60, "tool_calls": 60, "identical_calls": 10, "tokens": 2_000_000,
+    "cost": Decimal(20), "output_chars": 200_000, "active_seconds": 7200, "wall_seconds": 3600,
+    "concurrent_runs": 100, "pending_approvals": 1000,
+}  # fmt: skip
 
 # --- Logs: one JSON object a line ---------------------------------------------------------------------------
 LOGGING: dict[str, Any] = {

@@ -1,12 +1,15 @@
 """Agents, as their teams' admins set them; runs, steps and tool calls for reading."""
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from jsonschema import Draft202012Validator, SchemaError
 
@@ -16,26 +19,36 @@ from agentdesk.people.models import User
 from approvals.models import Tool
 from runs import access, given
 from runs.errors import RunError
-from runs.models import Agent, PinnedAnswer, Run, Step, ToolCall
+from runs.limits import LIMITS, MOST, stored
+from runs.models import Agent, ModelPrice, PinnedAnswer, Run, Step, ToolCall
 
-LIMITS = {
-    "supersteps": _("Most steps of the graph"),
-    "model_calls": _("Most model calls"),
-    "tool_calls": _("Most tool calls"),
-    "wall_seconds": _("Most seconds of work"),
-}
 EDITABLE = [
     "name", "description", "team", "enabled", "limits", "rules_answer_interrupts", "partial_answers", "config", "context",
 ]  # fmt: skip
+PRICED = ["provider", "model", "input_price", "output_price", "cached_price", "currency", "valid_from", "note"]
+
+
+def _field(name: str) -> forms.Field:
+    options: dict[str, Any] = {"label": LIMITS[name].label, "max_value": MOST, "required": False}
+    if LIMITS[name].is_money:
+        return forms.DecimalField(min_value=Decimal("0.000001"), decimal_places=6, **options)
+    return forms.IntegerField(min_value=1, **options)
 
 
 class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """The limits as numbers, each with a name; empty means the desk's default."""
 
-    supersteps = forms.IntegerField(label=LIMITS["supersteps"], min_value=1, required=False)
-    model_calls = forms.IntegerField(label=LIMITS["model_calls"], min_value=1, required=False)
-    tool_calls = forms.IntegerField(label=LIMITS["tool_calls"], min_value=1, required=False)
-    wall_seconds = forms.IntegerField(label=LIMITS["wall_seconds"], min_value=1, required=False)
+    supersteps = _field("supersteps")
+    model_calls = _field("model_calls")
+    tool_calls = _field("tool_calls")
+    identical_calls = _field("identical_calls")
+    tokens = _field("tokens")
+    cost = _field("cost")
+    output_chars = _field("output_chars")
+    active_seconds = _field("active_seconds")
+    wall_seconds = _field("wall_seconds")
+    concurrent_runs = _field("concurrent_runs")
+    pending_approvals = _field("pending_approvals")
 
     class Meta:
         model = Agent
@@ -45,6 +58,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
         super().__init__(*args, **kwargs)
         for name in LIMITS:
             self.initial[name] = self.instance.limits.get(name)
+            default = {"default": stored(settings.RUN_LIMITS[name])}
+            self.fields[name].help_text = gettext("The desk's default: %(default)s.") % default
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -56,7 +71,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # Django's hook between the fields and the model's own checks
-        given = {name: self.cleaned_data[name] for name in LIMITS if self.cleaned_data.get(name)}
+        given = {name: stored(self.cleaned_data[name]) for name in LIMITS if self.cleaned_data.get(name)}
         others = {name: value for name, value in self.instance.limits.items() if name not in LIMITS}
         self.instance.limits = {**others, **given}
 
@@ -71,7 +86,7 @@ class AgentAdmin(TeamScoped):
     readonly_fields = ["slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "team", "enabled", "rules_answer_interrupts", "partial_answers"]}),
-        (_("Limits of a run; empty: the desk's default"), {"fields": list(LIMITS)}),
+        (_("Limits of its runs; empty: the desk's default"), {"fields": list(LIMITS)}),
         (_("Given to its graph at each run"), {"fields": ["config", "context"]}),
         (_("From its code"), {"fields": ["manifest", "graph", "code_version", "loaded_at", "load_error"]}),
     ]
@@ -156,6 +171,54 @@ class PinnedAnswerAdmin(TeamScoped):
             "agent.changed", actor=Actor.from_request(request, "admin"), object_type="agent", object_id=obj.agent_id,
             object_label=str(obj.agent), team_id=obj.agent.team_id, before={"pinned_answer": before},
             after={"pinned_answer": after},
+        )  # fmt: skip
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(TeamScoped):
+    """What models cost. It limits the runs of every team, so only superusers change it."""
+
+    list_display = [*PRICED]
+    list_filter = ["provider", "currency"]
+    search_fields = ["provider", "model", "note"]
+    fields = [*PRICED]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return ModelPrice.objects.all()
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return administered(request) is None
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return administered(request) is None
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return administered(request) is None
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        before = ModelPrice.objects.filter(pk=obj.pk).values(*PRICED).first()
+        super().save_model(request, obj, form, change)
+        after = ModelPrice.objects.values(*PRICED).get(pk=obj.pk)
+        if before != after:
+            self._tell(request, obj, "price.changed" if change else "price.added", before, after)
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: ModelPrice) -> None:
+        self._tell(request, obj, "price.removed", {name: getattr(obj, name) for name in PRICED}, None)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def _tell(self, request: HttpRequest, obj: ModelPrice, action: str, before: Any, after: Any) -> None:
+        record(
+            action, actor=Actor.from_request(request, "admin"), object_type="price", object_id=obj.pk, object_label=str(obj),
+            before=before, after=after,
         )  # fmt: skip
 
 

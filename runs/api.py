@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
 
@@ -30,6 +31,7 @@ class StartIn(Schema, extra="forbid"):
     dry_run: bool = Field(False, description="No tool runs: each says what it would do.")
     config: dict[str, Value] = Field({}, description="For the graph: `configurable`, `tags`, `metadata`.")
     context: dict[str, Value] = Field({}, description="Values for the graph's context schema.")
+    limits: dict[str, int | Decimal] = Field({}, description='Lower than those of the agent, such as `{"model_calls": 5}`.')
 
 
 class ForkIn(Schema, extra="forbid"):
@@ -39,7 +41,9 @@ class ForkIn(Schema, extra="forbid"):
 
 
 class ContinueIn(Schema, extra="forbid"):
-    more: dict[str, int] = Field({}, description='What is granted beyond the run\'s limits, such as `{"model_calls": 20}`.')
+    more: dict[str, int | Decimal] = Field(
+        {}, description='What is granted beyond the run\'s limits, such as `{"model_calls": 20}`.'
+    )
 
 
 class InputIn(Schema, extra="forbid"):
@@ -70,6 +74,7 @@ class RunOut(Schema):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    held_at: datetime | None = Field(description="Since when it waits for room: its agent has runs enough at work.")
     active_seconds: float
     url: str
 
@@ -82,7 +87,7 @@ class RunOut(Schema):
             limits=run.limits, counters=run.counters, attempt=run.attempt, requested_by=run.requester_label,
             parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, forks=[], created_at=run.created_at,
             started_at=run.started_at, finished_at=run.finished_at,
-            cancel_requested_at=run.cancel_requested_at, active_seconds=run.active_seconds,
+            cancel_requested_at=run.cancel_requested_at, held_at=run.held_at, active_seconds=run.active_seconds,
             url=settings.AGENTDESK_URL + reverse("runs:detail", args=[run.id]),
         )  # fmt: skip
 
@@ -152,10 +157,11 @@ class CheckpointOut(Schema):
 
 @router.post("", response={201: RunOut, REFUSALS: Failure}, summary="Start a run")
 def start_run(request: HttpRequest, payload: StartIn) -> Status[RunOut]:
-    """413: the input is over the desk's limit. 409: the agent is switched off or could not be loaded."""
+    """413: the input is over the desk's limit. 409: the agent is switched off or could not be loaded. 422: a limit is above
+    the agent's."""
     run = lifecycle.start(
         payload.agent, payload.input, actor=Actor.from_request(request, "api"), dry_run=payload.dry_run,
-        config=payload.config, context=payload.context,
+        config=payload.config, context=payload.context, lower=payload.limits,
     )  # fmt: skip
     return Status(201, RunOut.of(run, []))
 

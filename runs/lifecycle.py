@@ -22,13 +22,12 @@ from approvals import decisions, requests
 from approvals.errors import Consumed
 from approvals.models import Approval, Decision
 from approvals.states import OPEN, Kind, Status
-from runs import calls, given, threads
+from runs import calls, given, limits, threads
 from runs.access import may_operate, may_start
 from runs.errors import (
     AgentUnavailable,
     InputTooLarge,
     InvalidInput,
-    InvalidLimit,
     NotAllowed,
     NotEnded,
     NotLive,
@@ -42,7 +41,6 @@ from runs.states import ENDED, LIVE, CallStatus, RunStatus, StepKind, StepStatus
 
 ADVANCE = "runs.tasks.advance"
 SOURCE = "runs"
-GRANTED = "granted"  # the key of Run.limits that holds what was granted beyond them
 
 
 @transaction.atomic
@@ -54,11 +52,13 @@ def start(
     dry_run: bool = False,
     config: dict[str, Any] | None = None,
     context: dict[str, Any] | None = None,
+    lower: Mapping[str, Any] | None = None,
 ) -> Run:
     """Queue a run of an agent. ``run_input`` is what its graph takes, as plain JSON values; ``config`` ({configurable, tags,
-    metadata}) and ``context`` go over those of the agent.
+    metadata}) and ``context`` go over those of the agent; ``lower`` has limits of this run, below those of the agent.
 
-    Raises UnknownAgent (also for an agent that the actor may not see), AgentUnavailable, InvalidInput, InputTooLarge.
+    Raises UnknownAgent (also for an agent that the actor may not see), AgentUnavailable, InvalidInput, InputTooLarge,
+    InvalidLimit.
     """
     agent = Agent.objects.select_related("team").filter(slug=agent_slug).first()
     if agent is None or (actor.user is not None and not may_start(actor.user, agent)):
@@ -70,7 +70,7 @@ def start(
     _check_input(run_input)
     given.check(config or {}, context or {})
     run = Run(
-        config=config or {}, context=context or {},
+        config=config or {}, context=context or {}, limits=limits.lowered(agent, lower or {}),
         agent=agent, team=agent.team, agent_version=agent.code_version, input=encode(run_input), dry_run=dry_run,
         title=title_of(run_input), requester=actor.user, requester_label=actor.label,
     )  # fmt: skip
@@ -78,7 +78,8 @@ def start(
     faults.at("run.insert.before")
     run.save(force_insert=True)
     faults.at("run.insert.after")
-    _record(run, "run.started", actor, after={"status": run.status, "agent": agent.slug, "version": run.agent_version},
+    _record(run, "run.started", actor, after={"status": run.status, "agent": agent.slug, "version": run.agent_version,
+                                              **({"limits": run.limits} if run.limits else {})},
             content={"input": run.input, **_options(run)})  # fmt: skip
     push("run", run.pk, run.revision)
     hint(ADVANCE, str(run.pk))
@@ -117,7 +118,7 @@ def _end_idle(run: Run, actor: Actor) -> None:
     idle = Run.objects.filter(pk=run.pk, status__in=(RunStatus.QUEUED, RunStatus.WAITING))
     idle = idle.exclude(calls__status=CallStatus.EXECUTING)
     moved = Run.objects.filter(pk__in=idle.values("pk"), status__in=(RunStatus.QUEUED, RunStatus.WAITING)).update(
-        status=RunStatus.CANCELLED, claimed_by=None, finished_at=now, changed_at=now, revision=F("revision") + 1
+        status=RunStatus.CANCELLED, claimed_by=None, held_at=None, finished_at=now, changed_at=now, revision=F("revision") + 1
     )
     if moved:
         _record(run, "run.cancelled", actor, before={"status": run.status}, after={"status": RunStatus.CANCELLED})
@@ -125,13 +126,13 @@ def _end_idle(run: Run, actor: Actor) -> None:
 
 
 @transaction.atomic
-def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, int] | None = None) -> Run:
+def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, Any] | None = None) -> Run:
     """Let a run that failed or was stopped go on from its last checkpoint. ``more``: how much is granted beyond its limits, by
     name of the limit; each at most what the desk grants a run to begin with. Raises NotAllowed, NotEnded, InvalidLimit."""
     run = _operable(run_id, actor)
     if run.pruned_at is not None:
         raise Pruned
-    granted = _granted(run, more or {})
+    granted = limits.granted(run, more or {})
     now = timezone.now()
     moved = Run.objects.filter(
         pk=run_id, status__in=(RunStatus.FAILED, RunStatus.STOPPED), pruned_at__isnull=True
@@ -143,7 +144,7 @@ def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, int] | None = No
     if not moved:
         raise NotEnded("Only a run that failed or was stopped can be continued.")
     _record(run, "run.continued", actor, before={"status": run.status, "reason": run.stop_reason},
-            after={"status": RunStatus.QUEUED, **({"more": dict(more)} if more else {})})  # fmt: skip
+            after={"status": RunStatus.QUEUED, **({"more": limits.as_json(more)} if more else {})})  # fmt: skip
     hint(ADVANCE, str(run.pk))
     run.refresh_from_db()
     push("run", run.pk, run.revision)
@@ -196,7 +197,7 @@ def fork(
         config=parent.config, context=parent.context,
         agent=parent.agent, team=parent.team, agent_version=parent.agent.code_version, input=parent.input,
         next_input=None if run_input is None else encode(run_input), dry_run=dry_run, title=parent.title,
-        limits=_own_limits(parent), parent=parent, parent_checkpoint=checkpoint, requester=actor.user,
+        limits=limits.own_limits(parent), parent=parent, parent_checkpoint=checkpoint, requester=actor.user,
         requester_label=actor.label,
     )  # fmt: skip
     if as_id is not None:
@@ -287,30 +288,6 @@ def _close_steps(run: Run) -> None:
     open_.update(status=StepStatus.LOST, ended_at=timezone.now())
     for pk, revision in Step.objects.filter(pk__in=left).values_list("pk", "revision"):
         push("step", pk, revision, run=run.pk)
-
-
-def limits_of(run: Run) -> dict[str, int]:
-    """The limits in force: the desk's, the agent's, lowered by the run's own, and what was granted when it was continued."""
-    agent = {**settings.RUN_LIMITS, **{k: int(v) for k, v in run.agent.limits.items() if k in settings.RUN_LIMITS}}
-    more = run.limits.get(GRANTED, {})
-    return {name: min(value, int(run.limits.get(name, value))) + int(more.get(name, 0)) for name, value in agent.items()}
-
-
-def _granted(run: Run, more: Mapping[str, int]) -> dict[str, Any]:
-    for name, count in more.items():
-        most = settings.RUN_LIMITS.get(name)
-        if most is None:
-            raise InvalidLimit(f"There is no limit {name!r}; there are: {', '.join(settings.RUN_LIMITS)}.")
-        if not 0 <= count <= most:
-            raise InvalidLimit(f"At most {most} more of {name.replace('_', ' ')} are granted at once.")
-    before = run.limits.get(GRANTED, {})
-    together = {name: int(before.get(name, 0)) + int(more.get(name, 0)) for name in {*before, *more}}
-    return {**run.limits, **({GRANTED: together} if together else {})}
-
-
-def _own_limits(run: Run) -> dict[str, Any]:
-    """A run's limits without what was granted to it alone."""
-    return {name: value for name, value in run.limits.items() if name != GRANTED}
 
 
 def title_of(run_input: Any) -> str:

@@ -13,7 +13,8 @@ from approvals.decisions import mark_delivered, undelivered
 from runs import queues
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE, SOURCE
-from runs.models import Run
+from runs.limits import CONCURRENT_RUNS, limits_of_agent
+from runs.models import Agent, Run
 from runs.states import ENDED, RunStatus
 
 PATIENCE = timedelta(seconds=3)  # what is younger than this is probably on its way
@@ -33,7 +34,7 @@ def sweep(waiting: Callable[[str], int] = _empty) -> int:
     :data:`BATCH`, and the next sweep gives the rest. Returns how many. Raises what ``waiting`` raises."""
     faults.at("sweep.before")
     now, orphaned = timezone.now(), _orphaned()
-    wanted = (
+    wanted = (Q(held_at__isnull=True) | Q(pk__in=_with_room())) & (
         Q(status=RunStatus.QUEUED, changed_at__lt=now - PATIENCE)
         | Q(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
         | Q(status=RunStatus.WAITING, pk__in=_decided())
@@ -58,6 +59,17 @@ def _orphaned() -> list[UUID]:
     """Running under a process that is no longer there."""
     running = Run.objects.filter(status=RunStatus.RUNNING).extra(where=[f"NOT {ALIVE}"])  # noqa: S610 - a constant
     return list(running.values_list("pk", flat=True)[:LOOK])
+
+
+def _with_room() -> list[UUID]:
+    """Of the runs that wait until their agent has room, as many as it has room for; to hint at more would bring nothing."""
+    found: list[UUID] = []
+    line = Run.objects.filter(held_at__isnull=False, status=RunStatus.QUEUED)
+    for agent in Agent.objects.filter(pk__in=line.values("agent")):
+        room = int(limits_of_agent(agent)[CONCURRENT_RUNS]) - Run.objects.filter(agent=agent, status=RunStatus.RUNNING).count()
+        if room > 0:
+            found += line.filter(agent=agent).order_by("held_at").values_list("pk", flat=True)[:room]
+    return found
 
 
 def _decided() -> list[UUID]:

@@ -19,7 +19,7 @@ type Via = AuditEntry.Via
 ACTIONS = frozenset(
     {
         "run.started", "run.claimed", "run.waiting", "run.succeeded", "run.failed", "run.cancelled", "run.stopped",
-        "run.cancel_requested", "run.continued", "run.forked", "run.input", "run.lost", "run.pruned", "run.erased",
+        "run.cancel_requested", "run.continued", "run.forked", "run.input", "run.lost", "run.held", "run.pruned", "run.erased",
         "call.allowed", "call.denied", "call.asked", "call.executing", "call.succeeded", "call.failed", "call.rejected",
         "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
@@ -27,7 +27,8 @@ ACTIONS = frozenset(
         "decision.delivered", "decision.unused", "decision.voided",
         "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered",
         "tool.changed", "agent.registered", "agent.changed", "user.changed", "team.changed", "membership.changed",
-        "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
+        "price.added", "price.changed", "price.removed", "token.created", "token.revoked",
+        "login.succeeded", "login.failed", "logout",
     }
 )  # fmt: skip
 

@@ -100,6 +100,7 @@ class Approval(models.Model):
             models.Index(fields=["team", "-closed_at", "-id"], name="approval_done", condition=Q(closed_at__isnull=False)),
             GinIndex(GUEST_TEAMS, name="approval_guests"),
             models.Index(fields=["source", "source_ref"], name="approval_source"),
+            models.Index(fields=["agent"], name="approval_agent", condition=Q(status=Status.PENDING)),
             models.Index(fields=["expires_at"], name="approval_expiry", condition=Q(status=Status.PENDING)),
         ]
 

@@ -13,7 +13,7 @@ import time
 import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
@@ -28,9 +28,10 @@ from agentdesk.live.push import hint
 from agentdesk.telemetry import about
 from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
-from runs import given, lifecycle
+from runs import given, lifecycle, limits
 from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
+from runs.engine.budget import Budget, recounted
 from runs.engine.claims import Claim, ClaimInDoubt
 from runs.engine.drive import Drive, Outcome, is_over, plain, public
 from runs.engine.making import Graph, Occasion
@@ -40,7 +41,7 @@ from runs.errors import RunError
 from runs.models import PinnedAnswer, Run, Step
 from runs.states import ENDED, RunStatus, StepKind, StepStatus
 from runs.tools import endings
-from runs.tools.context import AttemptLost, DeskUnavailable, RunContext
+from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunContext
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class End:
     error: dict[str, Any] | None = None
     traceback: str = ""
     output: Any = None
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
 
 
 class _Attempt:
@@ -126,12 +127,13 @@ class _Attempt:
                 graph = stack.enter_context(self.process.opened(loaded, occasion))
             except Exception as error:  # a factory of the agent's: what it raises ends its run with a reason
                 return End(RunStatus.FAILED, "", public(error), traceback.format_exc())
-            drive, snapshot = self.process.run(self._open(graph, occasion))
+            budget = self._budget()
+            drive, snapshot = self.process.run(self._open(graph, occasion, budget))
             if self.run.renew_at and self.run.renew_at == _checkpoint(snapshot):
                 snapshot = self.process.run(drive.renew())
             first = self._first_input(snapshot)
             end = self._loop(drive, snapshot, first) if first else self._under_new_code(drive, snapshot, loaded.version)
-            return replace(end, counters=drive.recorder.counters())
+            return replace(end, counters=drive.recorder.budget.counters())
 
     def _under_new_code(self, drive: Drive, snapshot: StateSnapshot, version: str) -> End:
         """Go on where the agent's code may have been replaced while the run waited (see ``runs.engine.released``)."""
@@ -144,7 +146,7 @@ class _Attempt:
             if not answered:
                 outcome = self.process.run(drive.go(None))
                 if outcome.snapshot is None or outcome.kind != "paused":
-                    return self._end(outcome)
+                    return self._end(drive, outcome)
                 snapshot = outcome.snapshot
             if answered or released.questions(snapshot) != asked:
                 released.void(self.run)
@@ -180,6 +182,8 @@ class _Attempt:
                     found = pauses.look(self.claim, snapshot, self._breakpoints(drive), self._paths(drive, snapshot))
                 except ApprovalError as error:  # such as a payload that is too large to be shown
                     return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
+                except LimitReached as reached:
+                    return self._at_limit(drive, reached)
                 faults.at("pause.commit.after")
                 if isinstance(found, pauses.Waiting):
                     self._begin_pause(drive, found.approvals)
@@ -192,12 +196,14 @@ class _Attempt:
                 snapshot = outcome.snapshot
                 continue
             if outcome.kind != "failed":
-                return self._end(outcome)
+                return self._end(drive, outcome)
             snapshot = self.process.run(drive.snapshot())
             if outcome.is_refused and pauses.refuse(snapshot, ready.decisions, (outcome.error or {}).get("message", "")):
                 continue
             poisoned = pauses.poisoned(self.claim, snapshot)
-            return self._end(replace(outcome, error={**(outcome.error or {}), **({"poisoned": poisoned} if poisoned else {})}))
+            return self._end(
+                drive, replace(outcome, error={**(outcome.error or {}), **({"poisoned": poisoned} if poisoned else {})})
+            )
 
     def _go(self, drive: Drive, ready: pauses.Ready) -> Outcome:
         for decision in ready.decisions:
@@ -213,15 +219,14 @@ class _Attempt:
             mark_delivered([decision.pk for decision in ready.decisions])
         return outcome
 
-    def _end(self, outcome: Outcome) -> End:
+    def _end(self, drive: Drive, outcome: Outcome) -> End:
         match outcome.kind:
             case "ended":
                 return End(RunStatus.SUCCEEDED, output=outcome.output)
             case "failed":
                 return End(RunStatus.FAILED, "", outcome.error, outcome.traceback)
-            case "limit":
-                message = f"The run reached its limit of {outcome.limit.replace('_', ' ')}."
-                return End(RunStatus.STOPPED, f"limit:{outcome.limit}", {"kind": "limit", "message": message})
+            case "limit" if outcome.reached is not None:
+                return self._at_limit(drive, outcome.reached)
             case "drained":
                 return End(RunStatus.QUEUED)
             case "cancelled":
@@ -231,6 +236,14 @@ class _Attempt:
             case "unavailable":
                 raise DeskUnavailable((outcome.error or {}).get("message", ""))
         raise AttemptLost("taken over while it ran")
+
+    def _at_limit(self, drive: Drive, reached: LimitReached) -> End:
+        """Stopped after its step, with what it has; a line in its story says where."""
+        data = {"limit": reached.limit, "value": limits.stored(reached.value)}
+        drive.recorder.note(Event(uuid4(), StepKind.LIMIT, reached.limit, None, StepStatus.DONE, data=data))
+        self.process.run(drive.recorder.flush())
+        message = limits.told(reached.limit, reached.value, reached.detail)
+        return End(RunStatus.STOPPED, f"limit:{reached.limit}", {"kind": "limit", "message": message, **data})
 
     def _output(self, snapshot: StateSnapshot) -> Any:
         return plain(snapshot.values)
@@ -270,25 +283,29 @@ class _Attempt:
             cast(RunnableConfig, given.config_of(self.run)), given.context_of(self.run), store, given.user_of(self.run)
         )
 
-    async def _open(self, graph: Graph, occasion: Occasion) -> tuple[Drive, StateSnapshot]:
-        drive = self._drive(graph, occasion)
+    async def _open(self, graph: Graph, occasion: Occasion, budget: Budget) -> tuple[Drive, StateSnapshot]:
+        drive = self._drive(graph, occasion, budget)
         faults.at("checkpoint.read.before")
         snapshot = await drive.snapshot()
         faults.at("checkpoint.read.after")
         return drive, snapshot
 
-    def _drive(self, graph: Graph, occasion: Occasion) -> Drive:
-        run, limits = self.run, lifecycle.limits_of(self.run)
-        recorder = Recorder(
-            self.process.pool, run.pk, self.claim.attempt, used=run.counters, model_call_limit=limits["model_calls"],
-        )  # fmt: skip
+    def _budget(self) -> Budget:
+        """What the run may still use. An attempt that ended without a word wrote no counters: its steps tell."""
+        run = self.run
+        was_cut = self.claim.orphaned or run.counters.get("returned")
+        used = recounted(run) if was_cut else run.counters
+        return Budget(limits.limits_of(run), used, self.process.prices(), run.active_seconds)
+
+    def _drive(self, graph: Graph, occasion: Occasion, budget: Budget) -> Drive:
+        run, recorder = self.run, Recorder(self.process.pool, self.run.pk, self.claim.attempt, budget)
         run_input = decode(run.input)
         ctx = RunContext(
             run_id=run.pk, attempt=self.claim.attempt, agent=run.agent.slug, agent_version=run.agent_version,
             team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
-            run_input=run_input, dry_run=run.dry_run, tool_call_limit=limits["tool_calls"], on_call=recorder.call,
+            run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call,
         )  # fmt: skip
-        return Drive(graph, self.process.savers, ctx, occasion, limits, recorder)
+        return Drive(graph, self.process.savers, ctx, occasion, recorder)
 
 
 def _checkpoint(snapshot: StateSnapshot) -> str:

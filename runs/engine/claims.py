@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
-from agentdesk.live.push import push
+from agentdesk.live.push import hint, push
 from runs.engine.locks import ALIVE
+from runs.lifecycle import ADVANCE
+from runs.limits import CONCURRENT_RUNS
 from runs.models import Run
 from runs.states import ENDED, RunStatus, run_sources_of
 
@@ -38,16 +41,28 @@ class ClaimInDoubt(Exception):
         self.claim = claim
 
 
+# Runs of an agent beyond its limit of those at work wait in line, the oldest first. Far from the limit one statement tells.
+# Close to it, claims of one agent come one after the other (HOLD), each seeing what those before it have done.
+NEAR = 32
 CLAIM = f"""
-WITH was AS (SELECT id, status FROM runs_run WHERE id = %(run)s FOR UPDATE)
+WITH was AS (SELECT id, status, agent_id, held_at FROM runs_run WHERE id = %(run)s FOR UPDATE),
+room AS (SELECT was.id, (SELECT count(*) FROM runs_run b WHERE b.agent_id = was.agent_id AND b.status = 'running')
+    + (SELECT count(*) FROM runs_run h WHERE h.agent_id = was.agent_id AND h.held_at IS NOT NULL AND h.id <> was.id
+        AND h.held_at < coalesce(was.held_at, 'infinity') AND h.status = 'queued')
+    < coalesce((a.limits->>'concurrent_runs')::numeric, %(most)s) - %(near)s AS is_free
+    FROM was JOIN runs_agent a ON a.id = was.agent_id)
 UPDATE runs_run SET status = 'running', attempt = runs_run.attempt + 1, claimed_by = %(key)s, changed_at = now(),
-    started_at = coalesce(started_at, now()), dispatched_at = now(), revision = revision + 1,
+    started_at = coalesce(started_at, now()), dispatched_at = now(), held_at = NULL, revision = revision + 1,
     counters = CASE WHEN was.status = 'running'
         THEN jsonb_set(counters, '{{deaths}}', to_jsonb(coalesce((counters->>'deaths')::int, 0) + 1)) ELSE counters END
-FROM was WHERE runs_run.id = was.id
-    AND (was.status IN ('queued', 'waiting') OR (was.status = 'running' AND NOT {ALIVE}))
-RETURNING was.status, runs_run.attempt, runs_run.wanted
+FROM was JOIN room ON room.id = was.id WHERE runs_run.id = was.id
+    AND ((was.status IN ('queued', 'waiting') AND room.is_free) OR (was.status = 'running' AND NOT {ALIVE}))
+RETURNING was.status, runs_run.attempt, runs_run.wanted, was.held_at
 """  # noqa: S608 - only constants are put in
+HOLD = """
+SELECT a.id FROM runs_agent a JOIN runs_run r ON r.agent_id = a.id
+WHERE r.id = %(run)s AND r.status IN ('queued', 'waiting') FOR NO KEY UPDATE OF a
+"""
 
 
 def want(run_id: UUID) -> bool:
@@ -63,7 +78,10 @@ def claim(run_id: UUID, key: int) -> Claim | None:
     taken: Claim | None = None
     try:
         with transaction.atomic():
-            taken = _claim(run_id, key)
+            taken = _claim(run_id, key, NEAR)
+        if taken is None:
+            with transaction.atomic():
+                taken = _claim_in_line(run_id, key)
     except (OperationalError, InterfaceError) as error:
         if taken is None:
             raise
@@ -71,18 +89,37 @@ def claim(run_id: UUID, key: int) -> Claim | None:
     return taken
 
 
-def _claim(run_id: UUID, key: int) -> Claim | None:
+def _claim_in_line(run_id: UUID, key: int) -> Claim | None:
+    """Take a run whose agent has almost as many at work as it may, or queue it until there is room."""
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"run": run_id, "key": key})
+        cursor.execute(HOLD, {"run": run_id})
+        if cursor.fetchone() is None:
+            return None
+    taken = _claim(run_id, key, 0)
+    if taken is None:
+        idle = Run.objects.filter(pk=run_id, status__in=(RunStatus.QUEUED, RunStatus.WAITING), held_at__isnull=True)
+        now = timezone.now()
+        if idle.update(status=RunStatus.QUEUED, held_at=now, changed_at=now, revision=F("revision") + 1):
+            run = Run.objects.get(pk=run_id)
+            _record(run, "run.held", {"status": RunStatus.QUEUED})
+            push("run", run_id, run.revision)
+    return taken
+
+
+def _claim(run_id: UUID, key: int, near: int) -> Claim | None:
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"run": run_id, "key": key, "near": near, "most": settings.RUN_LIMITS[CONCURRENT_RUNS]})
         row = cursor.fetchone()
     if row is None:
         return None
-    status, attempt, wanted = row
+    status, attempt, wanted, held_at = row
     run = Run.objects.select_related("agent").get(pk=run_id)
     orphaned = status == RunStatus.RUNNING
     if orphaned:
         _record(run, "run.lost", {"attempt": attempt - 1})
     push("run", run_id, run.revision)
+    if held_at is not None and (follower := next_in_line(run.agent_id)):
+        hint(ADVANCE, str(follower))
     faults.at("claim.after")
     return Claim(run, attempt, key, wanted, orphaned)
 
@@ -104,15 +141,27 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
         )  # fmt: skip
         if not moved:
             return None
-        run = Run.objects.only("wanted", "revision", "team_id", "title").get(pk=claim.run.pk)
+        follower = Subquery(in_line().filter(agent=OuterRef("agent")).values("pk")[:1])
+        run = Run.objects.values("wanted", "revision", follower=follower).get(pk=claim.run.pk)
         if to in _ACTIONS:
             _record(
                 claim.run, _ACTIONS[to], {"status": to, "attempt": claim.attempt, **({"reason": because} if because else {})}
             )
-        push("run", claim.run.pk, run.revision)
+        push("run", claim.run.pk, run["revision"])
+        if run["follower"] is not None:
+            hint(ADVANCE, str(run["follower"]))
         faults.at("release.after")
     faults.at("release.commit.after")
-    return not ended and run.wanted != claim.wanted
+    return not ended and bool(run["wanted"] != claim.wanted)
+
+
+def in_line() -> QuerySet[Run]:
+    """Runs that wait for room, in their order."""
+    return Run.objects.filter(held_at__isnull=False, status=RunStatus.QUEUED).order_by("held_at")
+
+
+def next_in_line(agent_id: UUID) -> UUID | None:
+    return in_line().filter(agent=agent_id).values_list("pk", flat=True).first()
 
 
 _ACTIONS = {

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import time
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -27,6 +29,8 @@ from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunCo
 from runs.tools.guard import Guard
 
 WATCH = 0.5  # seconds between looks at whether the run is to be cancelled
+LIMIT = "limit"  # why a graph is drained
+GRACE = 60.0  # seconds that a step has to end in once the run's time is over; then it is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +42,22 @@ class Outcome:
     output: Any = None
     error: dict[str, Any] | None = None
     traceback: str = ""
-    limit: str = ""
+    reached: LimitReached | None = None
     is_refused: bool = False  # the answer did not fit the graph's own schema, and was not stored
 
 
 class Drive:
     """One attempt's hold on a graph: bound to its saver, its thread and its context."""
 
-    def __init__(
-        self, graph: Graph, savers: Savers, ctx: RunContext, occasion: Occasion, limits: dict[str, int], recorder: Recorder
-    ) -> None:
+    def __init__(self, graph: Graph, savers: Savers, ctx: RunContext, occasion: Occasion, recorder: Recorder) -> None:
         saver = savers.of(ctx.run_id, ctx.attempt).with_allowlist(getattr(graph, "_serde_allowlist", None) or ())
         self.graph: Graph = graph.copy({"checkpointer": saver, "store": _store(graph, occasion)})
         self.context = _context(graph, occasion)
         self.pool: Pool = savers.pool
-        self.ctx, self.recorder, self.limits = ctx, recorder, limits
+        self.ctx, self.recorder = ctx, recorder
         self.config: RunnableConfig = {
             **occasion.config,
-            "recursion_limit": limits["supersteps"],
+            "recursion_limit": int(ctx.limits["supersteps"]),
             "callbacks": [Guard(), recorder],
             # Not "run_id": LangGraph takes new input under the run_id of the last checkpoint for a resume, and drops it.
             "metadata": {
@@ -85,9 +87,14 @@ class Drive:
     async def go(self, graph_input: Any) -> Outcome:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
         token, whole = current.set(self.ctx), breakpoints.driven.set(self.graph)
-        control = RunControl()
+        control, budget = RunControl(), self.recorder.budget
+        budget.on_reached = functools.partial(_drain, control, LIMIT)
+        began, (seconds, late) = time.monotonic(), budget.begin_stretch()
+        cut = asyncio.timeout(max(seconds, 0) + GRACE)
         try:
-            async with self.recorder, _watched(self, control), asyncio.timeout(self.limits["wall_seconds"]):
+            if seconds <= 0:
+                raise late
+            async with self.recorder, _watched(self, control, seconds, late), cut:
                 await self._stream(graph_input, control)
             snapshot = await self.snapshot()
         except AttemptLost:
@@ -95,17 +102,20 @@ class Drive:
         except DeskUnavailable as error:
             return Outcome("unavailable", error={"kind": "unavailable", "message": str(error)})
         except GraphDrained:
+            if control.drain_reason == LIMIT:
+                return Outcome("limit", reached=budget.reached)
             return Outcome("drained" if stopping.is_asked() else "cancelled")
         except LimitReached as reached:
-            return Outcome("limit", limit=reached.limit)
+            return Outcome("limit", reached=reached)
         except GraphRecursionError:
-            return Outcome("limit", limit="supersteps")
-        except TimeoutError:
-            return Outcome("limit", limit="wall_seconds")
+            return Outcome("limit", reached=LimitReached("supersteps", self.ctx.limits["supersteps"]))
         except Exception as error:  # whatever an agent's code raises ends its run with a reason
+            if cut.expired():
+                return Outcome("limit", reached=late)
             told = traceback.format_exc()
             return Outcome("failed", error=public(error), traceback=told, is_refused=is_invalid_resume(error))
         finally:
+            budget.seconds += time.monotonic() - began
             breakpoints.driven.reset(whole)
             current.reset(token)
         if self.recorder.lost is not None:
@@ -153,18 +163,28 @@ def is_over(snapshot: StateSnapshot) -> bool:
     return not snapshot.tasks
 
 
+def _drain(control: RunControl, because: str) -> None:
+    """Let the graph end its present step and go no further. Who wanted that first has the word."""
+    if not control.drain_requested:
+        control.request_drain(because)
+
+
 @contextlib.asynccontextmanager
-async def _watched(drive: Drive, control: RunControl) -> AsyncIterator[None]:
-    """Drain the graph at its next step when this process is to end, somebody wants the run cancelled or another attempt has
-    begun."""
+async def _watched(drive: Drive, control: RunControl, seconds: float, late: LimitReached) -> AsyncIterator[None]:
+    """Drain the graph at its next step when this process is to end, somebody wants the run cancelled, another attempt has begun
+    or its ``seconds`` are over."""
 
     async def watch() -> None:
+        ends = time.monotonic() + seconds
         query = "SELECT attempt, cancel_requested_at IS NOT NULL AS cancel FROM runs_run WHERE id = %s"
         while True:
             if stopping.is_asked():
                 control.request_drain("stopping")
                 return
-            await asyncio.sleep(WATCH)
+            left = ends - time.monotonic()
+            if left <= 0:
+                drive.recorder.budget.reach(late)
+            await asyncio.sleep(min(WATCH, left) if left > 0 else WATCH)
             try:
                 async with drive.pool.connection() as connection:
                     row = await (await connection.execute(query, (drive.ctx.run_id,))).fetchone()

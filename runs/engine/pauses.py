@@ -31,8 +31,10 @@ from runs.interrupts.adapters import named, read
 from runs.interrupts.base import REFUSING, Adapter, Payload, Question, plain
 from runs.interrupts.schemas import Pinned
 from runs.lifecycle import SOURCE
+from runs.limits import PENDING_APPROVALS, limits_of
 from runs.models import PartialAnswers, PinnedAnswer, ToolCall
 from runs.states import CallStatus
+from runs.tools.counting import make_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def look(
     claim: Claim, snapshot: StateSnapshot, breakpoints: Sequence[Breakpoint] = (), paths: Mapping[str, str] | None = None
 ) -> Next:
     """What the run needs to go on from ``snapshot``. Makes the approvals that are missing; never one twice. ``paths``: where in
-    subgraphs interrupts were raised, by their ids (see ``runs.engine.places``)."""
+    subgraphs interrupts were raised, by their ids (see ``runs.engine.places``). Raises LimitReached, and has made none then,
+    where its agent has enough of them waiting."""
     asked = [_Asked(claim, snapshot, payload) for payload in _payloads(claim, snapshot, paths or {})]
     held = [_at_breakpoint(claim, each) for each in breakpoints]
     own = [approval for each in asked for approval in each.approvals] + held
@@ -302,7 +305,14 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
         egress=tool.egress if tool else False, requirements=_required(evaluation.requirements, question), evaluation=evaluation,
         policy_version=evaluation.policy_version, requester_id=run.requester_id,
     )  # fmt: skip
-    return requests.request_approval(ask, actor=Actor.desk(run.agent.slug))[0]
+    return _ask(claim, ask)
+
+
+def _ask(claim: Claim, ask: requests.Ask) -> Approval:
+    """The approval of this question, made where it is new. Raises LimitReached where its agent has enough of them waiting."""
+    if not Approval.objects.filter(request_key=ask.request_key).exists():
+        make_room(claim.run.agent.slug, limits_of(claim.run)[PENDING_APPROVALS])
+    return requests.request_approval(ask, actor=Actor.desk(claim.run.agent.slug))[0]
 
 
 def _required(requirements: Mapping[str, Any], question: Question) -> Mapping[str, Any]:
@@ -322,7 +332,7 @@ def _at_breakpoint(claim: Claim, held: Breakpoint) -> Approval:
         args={"node": held.node}, allowed=[Verdict.APPROVE, Verdict.REJECT], adapter="breakpoint",
         subject=subject_of(run.input), requester_id=run.requester_id,
     )  # fmt: skip
-    return requests.request_approval(ask, actor=Actor.desk(run.agent.slug))[0]
+    return _ask(claim, ask)
 
 
 def _of_calls(claim: Claim) -> list[Approval]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +19,11 @@ from runs.engine.registry import MAKING_SECONDS, LoadedAgent
 from runs.engine.savers import Savers
 from runs.engine.stores import DeskStore
 from runs.errors import AgentUnavailable
+from runs.models import ModelPrice
 
 log = logging.getLogger(__name__)
+
+PRICES_SECONDS = 5.0  # until what an admin writes into the price table is looked at
 
 
 class Process:
@@ -34,6 +38,7 @@ class Process:
         self.pool: Pool = self.run(self._open())
         self.savers = self.run(Savers(self.pool).open())
         self._stores: dict[str, DeskStore] = {}
+        self._prices: tuple[float, list[ModelPrice]] | None = None
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Do ``work`` on the loop while the calling thread waits. Its database connection goes back to the pool meanwhile:
@@ -46,6 +51,13 @@ class Process:
     def store(self, label: str) -> DeskStore:
         """LangGraph's store for the graphs of one worker group: what they keep beyond a run."""
         return self._stores.get(label) or self.run(self._store(label))
+
+    def prices(self) -> list[ModelPrice]:
+        """The price table, not older than :data:`PRICES_SECONDS`: runs begin too often to read it for each."""
+        now = time.monotonic()
+        if self._prices is None or now - self._prices[0] > PRICES_SECONDS:
+            self._prices = now, list(ModelPrice.objects.all())
+        return self._prices[1]
 
     @contextmanager
     def opened(self, loaded: LoadedAgent, occasion: Occasion) -> Iterator[Graph]:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,9 +25,10 @@ from psycopg.types.json import Jsonb
 
 from agentdesk.digests import encode
 from agentdesk.live.push import push, token
+from runs.engine.budget import Budget
 from runs.engine.checkpoints import Pool
 from runs.states import StepKind, StepStatus
-from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached
+from runs.tools.context import AttemptLost, DeskUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +80,8 @@ class Recorder(BaseCallbackHandler):
     raise_error = True
     run_inline = True
 
-    def __init__(self, pool: Pool, run_id: UUID, attempt: int, *, used: Mapping[str, int], model_call_limit: int) -> None:
-        """``used``: the :meth:`counters` of the attempts before."""
-        self.pool, self.run_id, self.attempt = pool, run_id, attempt
-        self.model_calls, self.model_call_limit = int(used.get("model_calls", 0)), model_call_limit
-        self.tokens = {kind: int(used.get(f"{kind}_tokens", 0)) for kind in ("input", "output")}
+    def __init__(self, pool: Pool, run_id: UUID, attempt: int, budget: Budget) -> None:
+        self.pool, self.run_id, self.attempt, self.budget = pool, run_id, attempt, budget
         self._guard = threading.Lock()
         self._open: dict[UUID, Event] = {}
         self._changed: dict[UUID, Event] = {}
@@ -92,14 +90,6 @@ class Recorder(BaseCallbackHandler):
         self._written: dict[UUID, int] = {}
         self._ticker: asyncio.Task[None] | None = None
         self.lost: AttemptLost | None = None
-
-    def counters(self) -> dict[str, int]:
-        """What the run has used up so far."""
-        return {
-            "model_calls": self.model_calls,
-            "input_tokens": self.tokens["input"],
-            "output_tokens": self.tokens["output"],
-        }
 
     # --- the book -------------------------------------------------------------------------------------------------------
 
@@ -157,14 +147,16 @@ class Recorder(BaseCallbackHandler):
         self.on_llm_start(serialized, [], run_id=run_id, **kwargs)
 
     def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], *, run_id: UUID, **kwargs: Any) -> None:
-        self.model_calls += 1
-        if self.model_calls > self.model_call_limit:
-            raise LimitReached("model_calls", self.model_call_limit)
+        self.budget.begin_call()
         metadata = kwargs.get("metadata") or {}
         model = str(metadata.get("ls_model_name") or kwargs.get("name") or (serialized or {}).get("name") or "model")
         place = str(metadata.get("langgraph_checkpoint_ns") or metadata.get("checkpoint_ns") or "")
         parent = self._task(place.split("|")[-1].rpartition(":")[2])
-        self.note(Event(run_id, StepKind.MODEL, model, parent, data={"model": model}))
+        self.note(
+            Event(
+                run_id, StepKind.MODEL, model, parent, data={"model": model, "provider": str(metadata.get("ls_provider") or "")}
+            )
+        )
 
     def on_llm_new_token(self, token: str | list[str | dict[str, Any]], *, run_id: UUID, **kwargs: Any) -> None:
         if token and isinstance(token, str):
@@ -178,13 +170,11 @@ class Recorder(BaseCallbackHandler):
         message = generation.message if isinstance(generation, ChatGeneration) else None
         if message is not None:
             data["tool_calls"] = [{"name": c["name"], "args": encode(c["args"])} for c in getattr(message, "tool_calls", [])]
-            usage = getattr(message, "usage_metadata", None) or {}
-            for kind in ("input", "output"):
-                count = int(usage.get(f"{kind}_tokens", 0))
-                data[f"{kind}_tokens"] = count
-                self.tokens[kind] += count
+        known = event.data if event else {}
+        data |= self.budget.end_call(known.get("provider", ""), known.get("model", ""), message)
+        self.budget.measure(generation.text if generation else "")
         name = event.name if event else "model"
-        self.note(Event(run_id, StepKind.MODEL, name, None, StepStatus.DONE, data={**(event.data if event else {}), **data}))
+        self.note(Event(run_id, StepKind.MODEL, name, None, StepStatus.DONE, data={**known, **data}))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         event = self._open.get(run_id)

@@ -2,6 +2,7 @@
 
 from runs.models.agents import Agent, PartialAnswers, PinnedAnswer
 from runs.models.calls import ToolCall
+from runs.models.prices import ModelPrice
 from runs.models.runs import Run, Step
 
-__all__ = ["Agent", "PartialAnswers", "PinnedAnswer", "Run", "Step", "ToolCall"]
+__all__ = ["Agent", "ModelPrice", "PartialAnswers", "PinnedAnswer", "Run", "Step", "ToolCall"]

@@ -61,6 +61,7 @@ class Run(models.Model):
     claimed_by = models.BigIntegerField(null=True)
     wanted = models.PositiveBigIntegerField(default=1)
     dispatched_at = models.DateTimeField(null=True)
+    held_at = models.DateTimeField(null=True, help_text="Since when it waits for room: its agent has runs enough at work.")
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_requested_by = models.CharField(max_length=200, blank=True)
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -85,6 +86,8 @@ class Run(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["team", "-created_at"], name="run_team"),
             models.Index(fields=["changed_at"], name="run_live", condition=Q(status__in=sorted(LIVE))),
+            models.Index(fields=["agent"], name="run_busy", condition=Q(status=RunStatus.RUNNING)),
+            models.Index(fields=["agent", "held_at"], name="run_held", condition=Q(held_at__isnull=False)),
             models.Index(
                 fields=["status", "finished_at"],
                 name="run_kept",

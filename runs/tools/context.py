@@ -4,13 +4,15 @@ It travels as a context variable: LangGraph and LangChain copy the context into 
 also reaches graphs that a tool runs inside itself, and it never enters a checkpoint.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from langgraph.errors import GraphBubbleUp
+
+from runs.limits import Amount
 
 
 class AttemptLost(GraphBubbleUp):
@@ -28,9 +30,10 @@ class DeskUnavailable(GraphBubbleUp):
 class LimitReached(GraphBubbleUp):
     """The run has reached one of its limits."""
 
-    def __init__(self, limit: str, value: int) -> None:
+    def __init__(self, limit: str, value: Amount, detail: str = "") -> None:
+        """``detail``: a sentence for people about what reached it."""
         super().__init__(f"{limit} reached: {value}")
-        self.limit, self.value = limit, value
+        self.limit, self.value, self.detail = limit, value, detail
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class RunContext:
     subject: str
     run_input: Any
     dry_run: bool
-    tool_call_limit: int
+    limits: Mapping[str, Amount]
     on_call: Callable[[UUID, str, str, str], None] = lambda *_: None  # row, tool, outcome, task id
     groups: dict[str, "Siblings"] = field(default_factory=dict)
 

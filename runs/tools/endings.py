@@ -70,5 +70,5 @@ def context_of(run: Run) -> RunContext:
     """For acts on a run that nobody drives, under its newest attempt."""
     return RunContext(
         run_id=run.pk, attempt=run.attempt, agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id,
-        requester_id=run.requester_id, title=run.title, subject="", run_input=None, dry_run=run.dry_run, tool_call_limit=0,
+        requester_id=run.requester_id, title=run.title, subject="", run_input=None, dry_run=run.dry_run, limits={},
     )  # fmt: skip

@@ -30,9 +30,9 @@ from agentdesk import faults
 from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
 from runs.tools import ledger
-from runs.tools.context import GateMissing, Permit, RunContext, Siblings, current, permit
+from runs.tools.context import GateMissing, LimitReached, Permit, RunContext, Siblings, current, permit
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.results import ToolError, dump, error_message, is_error, load
+from runs.tools.results import ToolError, dump, error_message, is_error, load, refuse_if_large
 
 type Run = Callable[[ToolCallRequest], Awaitable[Any]]
 
@@ -85,22 +85,32 @@ def _pass_sync(inner: Any, request: ToolCallRequest, execute: Callable[[ToolCall
 
 async def _through(ctx: RunContext, request: ToolCallRequest, run: Run, group: Siblings) -> Any:
     async with _beside(group) as rest:
-        if (refused := _refusal(request)) is not None:
-            return refused
-        proposal = _proposal(request)
-        if (invalid := _invalid(request, proposal)) is not None:
-            message = error_message(invalid, tool=proposal.tool, call_id=proposal.call_id)
-            await hop(ledger.refuse_invalid, ctx, proposal, invalid.as_dict(), dump(message))
-            return message
-        entry = await hop(ledger.enter, ctx, proposal)
-        faults.at("gate.enter.after")
-        _tell(ctx, entry, request)
-        if isinstance(entry, Pause):
-            await rest()
-            raise _interrupt(entry, proposal)
-        if not isinstance(entry, Execute):
-            return await _reply(ctx, entry, proposal)
-        return await _execute(ctx, entry, proposal, request, run)
+        try:
+            result = await _call(ctx, request, run, rest)
+            refuse_if_large(ctx, request.tool_call["name"], result)
+            return result
+        except LimitReached:
+            await rest()  # the calls beside this one come to their end: what they did is on record before the run stops
+            raise
+
+
+async def _call(ctx: RunContext, request: ToolCallRequest, run: Run, rest: Callable[[], Awaitable[None]]) -> Any:
+    if (refused := _refusal(request)) is not None:
+        return refused
+    proposal = _proposal(request)
+    if (invalid := _invalid(request, proposal)) is not None:
+        message = error_message(invalid, tool=proposal.tool, call_id=proposal.call_id)
+        await hop(ledger.refuse_invalid, ctx, proposal, invalid.as_dict(), dump(message))
+        return message
+    entry = await hop(ledger.enter, ctx, proposal)
+    faults.at("gate.enter.after")
+    _tell(ctx, entry, request)
+    if isinstance(entry, Pause):
+        await rest()
+        raise _interrupt(entry, proposal)
+    if not isinstance(entry, Execute):
+        return await _reply(ctx, entry, proposal)
+    return await _execute(ctx, entry, proposal, request, run)
 
 
 async def _execute(

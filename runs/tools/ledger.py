@@ -25,8 +25,9 @@ from runs.lifecycle import SOURCE
 from runs.models import Agent, Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
+from runs.tools.counting import count
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import facts_of, place_of, propose, record_call, tool_of
+from runs.tools.proposals import ask_again, facts_of, place_of, propose, record_call, tool_of
 
 AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
@@ -44,7 +45,7 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     if row is None:
         row = propose(ctx, proposal, tool, wanted)
         faults.at("gate.proposed")
-    return _next(ctx, row, tool)
+    return _next(ctx, row, tool, proposal)
 
 
 @transaction.atomic
@@ -84,19 +85,19 @@ def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
 
 @transaction.atomic
 def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], result: dict[str, Any]) -> None:
-    """Put a call on record whose arguments do not fit its tool; nobody is asked about it."""
+    """Put a call on record whose arguments do not fit its tool; nobody is asked about it. Raises AttemptLost, LimitReached."""
     _fence(ctx)
     tool = tool_of(ctx, proposal)
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
-    row, created = ToolCall.objects.get_or_create(
-        **place_of(ctx, proposal), digest=wanted,
-        defaults={
-            "tool": proposal.tool, "schema_version": tool.schema_version, "status": CallStatus.FAILED, "verdict": Effect.DENY,
-            "asked_args": encode(proposal.args), "error": error, "result": result, "ended_at": timezone.now(),
-        },
+    if ToolCall.objects.filter(**place_of(ctx, proposal), digest=wanted).exists():
+        return
+    count(ctx, proposal.tool, wanted)
+    row = ToolCall.objects.create(
+        **place_of(ctx, proposal), digest=wanted, tool=proposal.tool, schema_version=tool.schema_version,
+        status=CallStatus.FAILED, verdict=Effect.DENY, asked_args=encode(proposal.args), error=error, result=result,
+        ended_at=timezone.now(),
     )  # fmt: skip
-    if created:
-        record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
+    record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
 
 
 def _fence(ctx: RunContext) -> None:
@@ -117,11 +118,13 @@ def _is_as_asked(ctx: RunContext, row: ToolCall) -> bool:
     return action_digest(ctx.agent, row.tool, row.schema_version, decode(row.asked_args)) == row.digest
 
 
-def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) -> Entry:
     if row.status not in CALL_ENDED and not _is_as_asked(ctx, row):
         return _tampered(ctx, row, "The arguments that the model asked for were changed in the database.")
     match row.status:
         case CallStatus.WAITING:
+            if (again := ask_again(ctx, row, tool, proposal)) is not None:
+                return Pause(row.pk, again.pk, str(again))
             return _decided(ctx, row, tool)
         case CallStatus.APPROVED | CallStatus.PAUSED:
             return _begin(ctx, row, tool)

@@ -13,18 +13,19 @@ from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.policy.requirements import freeze, unite
-from approvals.states import Kind, Verdict
+from approvals.states import Kind, Status, Verdict
 from runs.lifecycle import SOURCE
+from runs.limits import PENDING_APPROVALS
 from runs.models import ToolCall
 from runs.states import CallStatus
-from runs.tools.context import LimitReached, RunContext
+from runs.tools.context import RunContext
+from runs.tools.counting import count, make_room
 from runs.tools.entries import Proposal
 
 
 def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
     """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
-    if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
-        raise LimitReached("tool_calls", ctx.tool_call_limit)
+    count(ctx, proposal.tool, wanted)
     evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
     faults.at("gate.evaluated")
     row = ToolCall(
@@ -56,17 +57,31 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> Too
     return row
 
 
+def ask_again(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) -> Approval | None:
+    """A new approval of a call that waits, where the question was withdrawn because its run ended, which goes on again. Nobody
+    has decided: what was required stays required."""
+    asked = row.approval
+    if asked is None or asked.status != Status.WITHDRAWN or row.evaluation is None:
+        return None
+    row.approval = _ask(ctx, row, tool, proposal, row.evaluation)
+    row.save(update_fields=["approval"])
+    record_call(ctx, row, "call.asked", after={"status": row.status, "verdict": row.verdict, "digest": row.digest})
+    return row.approval
+
+
 def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
     """The approval of this call: the one the agent's own middleware already asked for the same action, or a new one."""
+    key = f"call:{row.pk}" if row.approval is None else f"call:{row.pk}:{row.approval_id}"
     of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), kind=Kind.INTERRUPT, calls__isnull=True)
     for asked in of_run.filter(action=proposal.tool).order_by("-requested_at"):
         # An edit may reach the gate as the edited call, or as the original one that the middleware swaps behind it.
         original = action_digest(asked.agent, asked.action, asked.schema_version, decode(asked.asked_args))
         if row.digest in (asked.digest, original) and _meets(asked, evaluation):
             return asked
+    make_room(ctx.agent, ctx.limits[PENDING_APPROVALS])
     approval, _ = requests.request_approval(
         requests.Ask(
-            source=SOURCE, source_ref=str(ctx.run_id), request_key=f"call:{row.pk}", kind=Kind.TOOL_CALL, agent=ctx.agent,
+            source=SOURCE, source_ref=str(ctx.run_id), request_key=key, kind=Kind.TOOL_CALL, agent=ctx.agent,
             agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
             args_schema=proposal.schema, schema_version=tool.schema_version, description=proposal.description,
             reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",

@@ -9,6 +9,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agentdesk.digests import encode
+from runs.tools.context import LimitReached, RunContext
 
 _serde = JsonPlusSerializer(allowed_msgpack_modules=None)
 
@@ -41,6 +42,21 @@ def load(stored: dict[str, Any]) -> Any:
     """What :func:`dump` was given."""
     kind, data = stored["exact"]
     return _serde.loads_typed((kind, base64.b64decode(data)))
+
+
+def size(result: Any) -> int:
+    """Characters that the model would get to read."""
+    shown = result.content if isinstance(result, ToolMessage) else _shown(result)
+    return len(shown) if isinstance(shown, str) else len(json.dumps(encode(shown), ensure_ascii=False))
+
+
+def refuse_if_large(ctx: RunContext, tool: str, result: Any) -> None:
+    """Raises LimitReached for a result that is too large to be read. It is on record whole, and handed over when the run goes
+    on with more; cut short, it would be a half-truth that the model acts on."""
+    most = ctx.limits["output_chars"]
+    if (length := size(result)) > most:
+        detail = f"{tool} returned {length} characters; they are on record, and the model has not read them."
+        raise LimitReached("output_chars", most, detail)
 
 
 def is_error(result: Any) -> bool:

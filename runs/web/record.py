@@ -1,6 +1,7 @@
 """What stands beside a run's story, for the one who reads it: it comes over HTTP only."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -10,9 +11,10 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Role, User
 from agentdesk.templatetags.desk import plain
 from approvals.models import Approval
-from runs.lifecycle import SOURCE, limits_of
+from runs.lifecycle import SOURCE
+from runs.limits import Amount, limits_of
 from runs.models import Agent, Run
-from runs.states import StepKind
+from runs.states import StepKind, StepStatus
 
 ENTRIES = 50
 
@@ -37,24 +39,48 @@ def given(run: Run) -> tuple[str, bool]:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What model calls of known price have cost in one currency."""
+
+    currency: str
+    sum: Decimal
+
+    @property
+    def text(self) -> str:
+        return format(self.sum.quantize(Decimal("0.000001")).normalize(), "f")
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run has used so far: its limits, and tokens read and written."""
+    """What a run has used so far: its limits, tokens read and written, money; ``unknown`` model calls have no known cost."""
 
     gauges: list[Gauge]
     tokens_in: int
     tokens_out: int
+    costs: list[Cost]
+    cost_limit: Amount
+    unknown: int
 
 
 def spent(run: Run) -> Spent:
     """Counted from the record. Two queries."""
-    models = run.steps.filter(kind=StepKind.MODEL).values_list("data__input_tokens", "data__output_tokens")
+    facts = ("data__input_tokens", "data__output_tokens", "data__cost", "data__currency", "status")
+    models = list(run.steps.filter(kind=StepKind.MODEL).values_list(*facts))
+    read, written = sum(one[0] or 0 for one in models), sum(one[1] or 0 for one in models)
+    sums: dict[str, Decimal] = {}
+    for *_tokens, cost, currency, _status in models:
+        if cost is not None:
+            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(cost)
     used = {
         "model_calls": len(models),
         "tool_calls": run.calls.count(),
-        "wall_seconds": int(run.active_seconds),
+        "tokens": read + written,
+        "active_seconds": int(run.active_seconds),
     }
-    gauges = [Gauge(name, used[name], limit) for name, limit in limits_of(run).items() if name in used]
-    return Spent(gauges, sum(read or 0 for read, _written in models), sum(written or 0 for _read, written in models))
+    most = limits_of(run)
+    gauges = [Gauge(name, used[name], float(limit)) for name, limit in most.items() if name in used]
+    unknown = sum(status == StepStatus.DONE and cost is None for *_tokens, cost, _currency, status in models)
+    return Spent(gauges, read, written, [Cost(*one) for one in sorted(sums.items())], most["cost"], unknown)
 
 
 def limit_of(run: Run) -> str:

@@ -22,6 +22,7 @@ from approvals.web.fragments import votes_of
 from approvals.web.reading import state_of as state_of_approval
 from runs import access, lifecycle
 from runs.errors import RunError
+from runs.limits import LIMITS
 from runs.models import Agent, Run
 from runs.states import LIVE, RunStatus
 from runs.web.calls import loaded
@@ -34,7 +35,6 @@ from runs.web.timeline import timeline
 
 LINES = 400  # steps on one page
 CALLS = 300
-DIGITS = 10
 
 
 def person(request: HttpRequest) -> User:
@@ -108,8 +108,8 @@ def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
 def go_on(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Continue a run that failed or was stopped; ``more`` is granted of the limit that it stopped at."""
     run = visible(request, run_id)
-    limit, more = limit_of(run), request.POST.get("more", "")
-    granted = {limit: int(more)} if limit and more.isdecimal() and len(more) < DIGITS else {}
+    limit, more = limit_of(run), request.POST.get("more", "").strip()
+    granted = {limit: more} if limit in LIMITS and more else {}
     try:
         lifecycle.continue_(run.pk, actor=Actor.from_request(request), more=granted)
     except RunError as refused:
@@ -201,6 +201,7 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         "may_reask": bool((run.error or {}).get("poisoned")) and access.may_operate(user, run),
         "limit": limit_of(run),
         "grant": settings.RUN_LIMITS.get(limit_of(run), 0),
+        "grant_step": "any" if limit_of(run) in LIMITS and LIMITS[limit_of(run)].is_money else 1,
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),
         "entries": entries_of(user, run, [one.pk for one in asked]) if may_read_record(user, run) else None,
         "traceback": run.traceback if access.may_see_traceback(user, run) else "",

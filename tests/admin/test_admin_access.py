@@ -1,5 +1,6 @@
 """Who gets into Django admin, what they see there, and what nobody changes."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
 from approvals.policy.versions import publish
 from runs.lifecycle import start
-from runs.models import Agent, Run, Step, ToolCall
+from runs.limits import LIMITS
+from runs.models import Agent, ModelPrice, Run, Step, ToolCall
 from tests.cast import Cast, make_approval
 
 RECORDS = [Approval, Decision, Review, Evaluation, Run, Step, ToolCall]
@@ -149,6 +151,49 @@ def test_an_agents_tools_go_with_it_to_another_team(cast: Cast):
     cast.admin.save()
     assert client.post(address(Agent, "change", cast.agent.pk), form).status_code == 302
     assert Tool.objects.get().team == cast.warehouse
+
+
+def test_an_admin_sees_each_limit_with_the_desks_default(cast: Cast):
+    Agent.objects.update(limits={"cost": "2.5"})
+    client = signed_in(cast.admin)
+    page = client.get(address(Agent, "change", cast.agent.pk))
+    form = page.context["adminform"].form
+    assert [name for name in LIMITS if name not in form.fields] == []
+    assert "The desk's default: 2000000." in page.content.decode().replace("&#x27;", "'")
+    assert form.initial["cost"] == "2.5"
+    sent = {"name": "Support", "team": str(cast.support.pk), "partial_answers": "wait", "tokens": "900", "cost": "0.75"}
+    assert client.post(address(Agent, "change", cast.agent.pk), sent).status_code == 302
+    assert Agent.objects.get().limits == {"tokens": 900, "cost": "0.75"}
+
+
+PRICE = {
+    "provider": "openai", "model": "gpt-5*", "input_price": "1.25", "output_price": "10", "cached_price": "",
+    "currency": "USD", "valid_from_0": "2026-11-22", "valid_from_1": "00:00:00", "note": "",
+}  # fmt: skip
+
+
+def test_only_superusers_say_what_models_cost(cast: Cast):
+    client = signed_in(cast.admin)
+    assert client.post(address(ModelPrice, "add"), PRICE).status_code == 403
+    cast.admin.is_superuser = True
+    cast.admin.save()
+    client = signed_in(cast.admin)
+    assert client.post(address(ModelPrice, "add"), PRICE).status_code == 302
+    price = ModelPrice.objects.get()
+    assert (price.input_price, price.cached_price) == (Decimal("1.25"), None)
+    for _ in range(2):
+        client.post(address(ModelPrice, "change", price.pk), PRICE | {"output_price": "8"})
+    assert "output_price" in client.post(address(ModelPrice, "add"), PRICE | {"output_price": "-1"}).content.decode()
+    assert "already exists" in client.post(address(ModelPrice, "add"), PRICE).content.decode()
+    cast.admin.is_superuser = False
+    cast.admin.save()
+    assert signed_in(cast.admin).get(address(ModelPrice, "changelist")).status_code == 200
+    assert signed_in(cast.admin).post(address(ModelPrice, "delete", price.pk), {"post": "yes"}).status_code == 403
+    cast.admin.is_superuser = True
+    cast.admin.save()
+    assert signed_in(cast.admin).post(address(ModelPrice, "delete", price.pk), {"post": "yes"}).status_code == 302
+    told = list(AuditEntry.objects.filter(object_type="price").order_by("pk").values_list("action", flat=True))
+    assert told == ["price.added", "price.changed", "price.removed"]
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])

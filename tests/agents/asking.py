@@ -62,6 +62,10 @@ def raise_it(state: State) -> State:
     raise RuntimeError(f"the ledger is locked ({len(secret)})")
 
 
+def time_out(state: State) -> State:
+    raise TimeoutError("no answer from the bank")
+
+
 def first(state: State) -> State:
     effects.note("first", run=state["question"])
     return {"answer": "first"}
@@ -84,6 +88,7 @@ approval_required = _graph(ask)
 echoes, echoes_model = _graph(echo), _graph(echo_model)
 breakpoint = _graph(begin, act, interrupt_before=["act"])
 raises = _graph(raise_it)
+times_out = _graph(time_out)
 steps = _graph(first, second)
 
 _loop = StateGraph(State)

@@ -195,6 +195,18 @@ def test_it_continues_a_run_with_more_of_its_limit(cast: Cast):
     assert AuditEntry.objects.get(action="run.continued").after == {"status": "queued", "more": {"model_calls": 5}}
 
 
+def test_it_starts_a_run_with_lower_limits_and_takes_no_higher_ones(cast: Cast):
+    api = Api.of(cast.operator)
+    body = {"agent": "support", "input": "x", "limits": {"model_calls": 5, "cost": 0.5}}
+    response = api.post("runs", body)
+    assert (response.status_code, response.json()["limits"]) == (201, {"model_calls": 5, "cost": "0.5"})
+    for limits in ({"model_calls": 10**6}, {"cost": "1000000"}, {"model_calls": 0}, {"kindness": 1}):
+        refused = api.post("runs", body | {"limits": limits})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_limit")
+    assert api.post("runs", body | {"limits": {"cost": "NaN"}}).status_code == 422
+    assert Run.objects.count() == 1
+
+
 @pytest.mark.parametrize(("body", "code"), [({"input": None}, 422), ({"input": "x" * 300_000}, 413), ({"input": "x"}, 409)])
 def test_it_gives_no_input_that_is_none_nor_to_a_run_at_work(cast: Cast, body: dict[str, Any], code: int):
     run = start(cast)

@@ -137,6 +137,18 @@ def test_it_forks_and_gives_input(cast: Cast):
         run("runs", "input", started.pk, "--input", "{}")
 
 
+def test_it_lowers_the_limits_of_a_run_and_grants_more_of_them(cast: Cast):
+    body = ("runs", "start", "support", "--input", '{"text": "hi"}', "--limits")
+    made = run_json(*body, '{"model_calls": 5, "cost": "0.50"}')
+    assert made["limits"] == {"model_calls": 5, "cost": "0.50"}
+    for wrong in ('{"model_calls": 1000000}', '{"kindness": 1}', '{"model_calls": true}', "[]"):
+        with pytest.raises(Refused):
+            run(*body, wrong)
+    Run.objects.update(status="stopped", stop_reason="limit:cost")
+    more = run_json("runs", "continue", made["id"], "--more", '{"cost": 0.25}')
+    assert (more["status"], more["limits"]["granted"]) == ("queued", {"cost": "0.25"})
+
+
 def test_it_decides_as_a_person(cast: Cast):
     approval = make_approval(cast.support)
     assert run_json("approvals", "decide", approval.pk, "--verdict", "approve", "--as", "reviewer")["status"] == "decided"

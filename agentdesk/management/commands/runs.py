@@ -29,6 +29,7 @@ class Command(VerbCommand):
         start.add_argument("--input", required=True, metavar="JSON|@FILE", help="What the graph gets; @- reads standard input.")
         start.add_argument("--config", default="{}", metavar="JSON|@FILE", help="configurable, tags, metadata for the graph.")
         start.add_argument("--context", default="{}", metavar="JSON|@FILE", help="Values for the graph's context schema.")
+        start.add_argument("--limits", default="{}", metavar="JSON", help='Below those of the agent: {"model_calls": 5}.')
         start.add_argument("--dry-run", action="store_true", help="No tool runs: each says what it would do.")
         start.add_argument("--wait", action="store_true", help="Return when the run waits for people or has ended.")
         start.add_argument("--timeout", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="Wait no longer than this.")
@@ -70,7 +71,8 @@ class Command(VerbCommand):
     def start(self, *, agent: str, input: str, dry_run: bool, wait: bool, timeout: float, **options: Any) -> None:
         value, config, context = json_of(input, "--input"), *(json_of(options[n], f"--{n}") for n in ("config", "context"))
         who = actor(options["username"])
-        run = lifecycle.start(agent, value, actor=who, dry_run=dry_run, config=config, context=context)
+        lower = _numbers(options["limits"], "--limits")
+        run = lifecycle.start(agent, value, actor=who, dry_run=dry_run, config=config, context=context, lower=lower)
         if wait:
             run = self._waited(run, timeout)
         self._show(run, options)
@@ -100,9 +102,7 @@ class Command(VerbCommand):
         self._show(_run(id, options["username"]), options)
 
     def go_on(self, *, id: str, more: str, **options: Any) -> None:
-        granted = json_of(more, "--more")
-        if not isinstance(granted, dict) or not all(type(count) is int for count in granted.values()):
-            raise Refused('--more takes limits and numbers, such as {"model_calls": 20}.')
+        granted = _numbers(more, "--more")
         lifecycle.continue_(_run(id, options["username"]).pk, actor=actor(options["username"]), more=granted)
         self._show(_run(id, options["username"]), options)
 
@@ -147,6 +147,14 @@ class Command(VerbCommand):
     def _show(self, run: Run, options: dict[str, Any]) -> None:
         whole: RunDetail = detail(run, _reader(options["username"]))
         self.show(whole.model_dump(), as_json=options["json"])
+
+
+def _numbers(text: str, option: str) -> dict[str, Any]:
+    """Limits and numbers as an option has them. Raises Refused."""
+    value = json_of(text, option)
+    if not isinstance(value, dict) or not all(type(count) in (int, float, str) for count in value.values()):
+        raise Refused(f'{option} takes limits and numbers, such as {{"model_calls": 20}}.')
+    return value
 
 
 def _reader(username: str | None) -> User | None:

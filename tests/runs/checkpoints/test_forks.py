@@ -11,6 +11,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.ids import new_id
 from runs import lifecycle, threads
 from runs.errors import InvalidLimit, NotAllowed
+from runs.limits import limits_of
 from runs.models import Run, ToolCall
 from runs.states import CallStatus, RunStatus
 from tests.runs.engine.conftest import Engine
@@ -147,6 +148,6 @@ def test_a_run_at_its_limit_goes_on_when_more_is_granted(engine: Engine) -> None
         lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 10_000})
     lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 5})
     run = engine.advance(run)
-    assert (run.status, lifecycle.limits_of(run)["model_calls"]) == (RunStatus.SUCCEEDED, 6)
+    assert (run.status, limits_of(run)["model_calls"]) == (RunStatus.SUCCEEDED, 6)
     fork = lifecycle.fork(run.pk, at_step(run, 0), actor=Actor.of(engine.operator))
-    assert lifecycle.limits_of(fork)["model_calls"] == 1
+    assert limits_of(fork)["model_calls"] == 1

@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from runs.engine.budget import Budget
 from runs.engine.checkpoints import Pool
 from runs.engine.recorder import Event, Recorder
 from runs.states import StepKind
@@ -27,7 +28,7 @@ class Away:
 
 @pytest.fixture
 def recorder() -> Recorder:
-    return Recorder(cast(Pool, Away()), uuid4(), 1, used={}, model_call_limit=1)
+    return Recorder(cast(Pool, Away()), uuid4(), 1, Budget({}, {}, []))
 
 
 async def test_it_says_that_the_database_is_away_and_keeps_what_it_has(recorder: Recorder) -> None:

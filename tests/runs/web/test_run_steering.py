@@ -3,11 +3,11 @@
 import re
 
 from agentdesk.audit.models import AuditEntry
-from runs.lifecycle import limits_of
+from runs.limits import limits_of
 from runs.models import Run
-from runs.states import RunStatus
+from runs.states import RunStatus, StepKind
 from tests.cast import make_checkpoint
-from tests.runs.web.conftest import make_run
+from tests.runs.web.conftest import START, make_run, make_step
 
 
 def page_of(client, run):
@@ -87,3 +87,32 @@ def test_it_grants_more_of_the_limit_that_a_run_stopped_at(client, cast):
     client.post(f"/runs/{run.pk}/continue/", {"more": "7"})
     run.refresh_from_db()
     assert (run.status, limits_of(run)["tool_calls"]) == (RunStatus.QUEUED, before + 7)
+
+
+def test_it_grants_money_and_refuses_what_is_no_number(client, cast):
+    run = make_run(cast, status=RunStatus.STOPPED, stop_reason="limit:cost")
+    client.force_login(cast.operator)
+    assert 'step="any"' in client.get(f"/runs/{run.pk}/").content.decode()
+    assert client.post(f"/runs/{run.pk}/continue/", {"more": "much"}).status_code == 422
+    client.post(f"/runs/{run.pk}/continue/", {"more": "0.25"})
+    run.refresh_from_db()
+    assert (run.status, run.limits) == (RunStatus.QUEUED, {"granted": {"cost": "0.25"}})
+
+
+def test_its_page_says_that_it_waits_for_room(client, cast):
+    run = make_run(cast, status=RunStatus.QUEUED, held_at=START)
+    client.force_login(cast.reviewer)
+    assert "It waits for room: Support agent has as many runs at work" in client.get(f"/runs/{run.pk}/").content.decode()
+    Run.objects.update(held_at=None)
+    assert "It waits for room" not in client.get(f"/runs/{run.pk}/").content.decode()
+
+
+def test_its_page_says_what_model_calls_have_cost_and_of_how_many_nobody_knows(client, cast):
+    run = make_run(cast)
+    make_step(run, StepKind.MODEL, took=1, input_tokens=5, output_tokens=7, cost="0.0123000", currency="EUR")
+    make_step(run, StepKind.MODEL, took=1)
+    client.force_login(cast.reviewer)
+    page = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "0.0123 of 20 EUR" in page
+    assert "1 model call of unknown cost" in page
+    assert "12 of 2000000" in page
