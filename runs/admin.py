@@ -1,6 +1,5 @@
 """Agents, as their teams' admins set them; runs, steps and tool calls for reading."""
 
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -19,7 +18,7 @@ from agentdesk.people.models import User
 from approvals.models import Tool
 from runs import access, given
 from runs.errors import RunError
-from runs.limits import LIMITS, MOST, stored
+from runs.limits import LIMITS, MOST, field_of, stored
 from runs.models import Agent, ModelPrice, PinnedAnswer, Run, Step, ToolCall
 
 EDITABLE = [
@@ -28,27 +27,20 @@ EDITABLE = [
 PRICED = ["provider", "model", "input_price", "output_price", "cached_price", "currency", "valid_from", "note"]
 
 
-def _field(name: str) -> forms.Field:
-    options: dict[str, Any] = {"label": LIMITS[name].label, "max_value": MOST, "required": False}
-    if LIMITS[name].is_money:
-        return forms.DecimalField(min_value=Decimal("0.000001"), decimal_places=6, **options)
-    return forms.IntegerField(min_value=1, **options)
-
-
 class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """The limits as numbers, each with a name; empty means the desk's default."""
 
-    supersteps = _field("supersteps")
-    model_calls = _field("model_calls")
-    tool_calls = _field("tool_calls")
-    identical_calls = _field("identical_calls")
-    tokens = _field("tokens")
-    cost = _field("cost")
-    output_chars = _field("output_chars")
-    active_seconds = _field("active_seconds")
-    wall_seconds = _field("wall_seconds")
-    concurrent_runs = _field("concurrent_runs")
-    pending_approvals = _field("pending_approvals")
+    supersteps = field_of("supersteps", MOST)
+    model_calls = field_of("model_calls", MOST)
+    tool_calls = field_of("tool_calls", MOST)
+    identical_calls = field_of("identical_calls", MOST)
+    tokens = field_of("tokens", MOST)
+    cost = field_of("cost", MOST)
+    output_chars = field_of("output_chars", MOST)
+    active_seconds = field_of("active_seconds", MOST)
+    wall_seconds = field_of("wall_seconds", MOST)
+    concurrent_runs = field_of("concurrent_runs", MOST)
+    pending_approvals = field_of("pending_approvals", MOST)
 
     class Meta:
         model = Agent

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -153,6 +154,14 @@ def granted(run: "Run", more: Mapping[str, Any]) -> dict[str, Any]:
 def own_limits(run: "Run") -> dict[str, Any]:
     """A run's limits without what was granted to it alone."""
     return {name: value for name, value in run.limits.items() if name != GRANTED}
+
+
+def field_of(name: str, most: Amount) -> forms.Field:
+    """A field for a limit of at most ``most``; empty where nobody sets it."""
+    options: dict[str, Any] = {"label": LIMITS[name].label, "max_value": most, "required": False}
+    if LIMITS[name].is_money:
+        return forms.DecimalField(min_value=Decimal("0.000001"), decimal_places=6, **options)
+    return forms.IntegerField(min_value=1, **options)
 
 
 def told(name: str, value: Amount, detail: str = "") -> str:

@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from runs.errors import InputTooLarge, InvalidInput, RunError
+from runs.limits import LIMITS, Amount, field_of, limits_of_agent, stored
 from runs.models import Agent
 
 
@@ -36,6 +37,22 @@ class StartForm(forms.Form):
         super().__init__(data, initial={"input": "{}"}, label_suffix="")
         self.as_json = as_json or not takes_words(agent)
         del self.fields["words" if self.as_json else "input"]
+        most = limits_of_agent(agent)
+        self.limits = [name for name, limit in LIMITS.items() if not limit.is_of_agent]
+        for name in self.limits:
+            self.fields[name] = field = field_of(name, most[name])
+            field.widget.attrs["class"] = "input"
+            field.help_text = _("For this agent: %(most)s.") % {"most": stored(most[name])}
+
+    def main_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name not in self.limits]
+
+    def limit_fields(self) -> list[forms.BoundField]:
+        """Limits of this run alone, below those of the agent."""
+        return [field for field in self if field.name in self.limits]
+
+    def lower(self) -> dict[str, Amount]:
+        return {name: value for name in self.limits if (value := self.cleaned_data.get(name)) is not None}
 
     def clean_input(self) -> Any:
         return parse(self.cleaned_data["input"])

@@ -31,7 +31,9 @@ class InputForm(StartForm):
 
     def __init__(self, agent: Agent, *, as_json: bool, data: Any = None) -> None:
         super().__init__(agent, as_json=as_json, data=data)
-        del self.fields["dry_run"]
+        for name in ("dry_run", *self.limits):
+            del self.fields[name]
+        self.limits = []
 
 
 class ForkForm(forms.Form):

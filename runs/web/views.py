@@ -215,7 +215,8 @@ def _started(request: HttpRequest, agent: Agent, startable: list[Agent]) -> Http
     if form.is_valid():
         try:
             dry_run = form.cleaned_data["dry_run"]
-            run = lifecycle.start(agent.slug, form.run_input(), actor=Actor.from_request(request), dry_run=dry_run)
+            who = Actor.from_request(request)
+            run = lifecycle.start(agent.slug, form.run_input(), actor=who, dry_run=dry_run, lower=form.lower())
         except RunError as refused:
             status = form.refuse(refused)
         else:

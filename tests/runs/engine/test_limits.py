@@ -1,5 +1,6 @@
 """Limits of a run: reached, told in words, the work kept, and more granted to the same run."""
 
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -252,6 +253,10 @@ def test_a_step_that_does_not_end_after_its_time_is_cut_off(engine: Engine, monk
     run = engine.script("teller", [{"name": "slow", "args": {"seconds": 2}}])
     assert stopped(run) == "limit:wall_seconds"
     assert ToolCall.objects.get(run=run).status == "in_doubt"
+    until = time.monotonic() + 10  # a thread cannot be stopped: it must not take effect in the next test
+    while not engine.effects("slow") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(engine.effects("slow")) == 1
 
 
 def test_an_agents_own_timeout_is_an_error_of_its_own(engine: Engine) -> None:

@@ -99,6 +99,21 @@ def test_it_grants_money_and_refuses_what_is_no_number(client, cast):
     assert (run.status, run.limits) == (RunStatus.QUEUED, {"granted": {"cost": "0.25"}})
 
 
+def test_a_run_is_started_with_lower_limits(client, cast):
+    cast.agent.limits = {"tokens": 500}
+    cast.agent.save()
+    client.force_login(cast.operator)
+    page = client.get("/runs/start/").content.decode()
+    assert "For this agent: 500." in page
+    assert 'name="pending_approvals"' not in page
+    form = {"agent": "support", "words": "Refund order 1.", "tokens": "501", "cost": "0.5"}
+    refused = client.post("/runs/start/", form)
+    assert (refused.status_code, "<details open>" in refused.content.decode()) == (422, True)
+    assert Run.objects.count() == 0
+    client.post("/runs/start/", form | {"tokens": "400"})
+    assert Run.objects.get().limits == {"tokens": 400, "cost": "0.5"}
+
+
 def test_its_page_says_that_it_waits_for_room(client, cast):
     run = make_run(cast, status=RunStatus.QUEUED, held_at=START)
     client.force_login(cast.reviewer)
