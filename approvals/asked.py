@@ -12,7 +12,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import decode, digest
 from agentdesk.ids import new_id
 from agentdesk.people.models import Role, Team, User
-from approvals import sources
+from approvals import sources, tools
 from approvals.answers import problems
 from approvals.errors import InvalidAnswer, KeyReused, NotAllowed
 from approvals.models import Approval, Evaluation, Tool
@@ -110,18 +110,17 @@ def _tool(question: Question, team: Team) -> Tool:
     NotAllowed for an agent of another team."""
     if Tool.objects.filter(agent=question.agent).exclude(team=team).exists():
         raise NotAllowed(_("That agent belongs to another team."))
-    first_seen = {
-        "team": team, "labels_from": "run", "schema": question.args_schema or {}, "risk": question.risk,
-        "schema_version": _schema_version(question),
-    }  # fmt: skip
-    tool, _made = Tool.objects.get_or_create(agent=question.agent, name=question.action, defaults=first_seen)
-    return tool
+    known = Tool.objects.filter(agent=question.agent, name=question.action).first()
+    description = known.accepted_description if known else ""  # that of a question is not the tool's
+    code = tools.Code(question.action, description, question.args_schema or None, {"risk": question.risk})
+    return tools.seen(question.agent, team.pk, code)
 
 
 def _facts(question: Question, team: Team, tool: Tool) -> Facts:
     return Facts(
         agent=question.agent, team_id=team.pk, action=question.action, args=question.args, effect=tool.effect,
-        egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run", run_input=None,
+        egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run",
+        schema_changed=tool.is_changed, run_input=None,
         schema_version=_schema_version(question),
     )  # fmt: skip
 

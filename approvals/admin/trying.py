@@ -73,8 +73,8 @@ class TryForm(forms.Form):
         tool: Tool = self.cleaned_data["tool"]
         return Facts(
             agent=tool.agent, team_id=tool.team_id, action=tool.name, args=self.cleaned_data["args"], effect=tool.effect,
-            egress=tool.egress, risk=tool.risk, tool_known=tool.labels_from != "run", schema_version=tool.schema_version,
-            run_input=self.cleaned_data["run_input"],
+            egress=tool.egress, risk=tool.risk, tool_known=tool.labels_from != "run", schema_changed=tool.is_changed,
+            schema_version=tool.schema_version, run_input=self.cleaned_data["run_input"],
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from approvals.policy.requirements import progress
 from approvals.sources import Panel, Source
 from approvals.states import OPEN, Verdict
 from approvals.web import display
-from approvals.web.reading import CallOutcome, decided_before, explained, state_of
+from approvals.web.reading import CallOutcome, decided_before, doubts, explained, state_of
 from approvals.web.rendered import Rendered
 
 _rows = Rendered(most=5_000)
@@ -78,6 +78,7 @@ def render_card(approval: Approval) -> SafeString:
         "arguments": display.arguments(approval),
         "consequences": display.consequences(approval),
         "rules": explained(approval),
+        "doubts": doubts(approval),
         "need": need,
         "teams": _reviewing_teams(approval),
         "before": decided_before(approval),

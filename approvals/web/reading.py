@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
-from approvals.states import Status, Verdict
+from approvals.states import Kind, Status, Verdict
 from approvals.web import display
 
 HOW_MANY_BEFORE = 5
@@ -154,6 +154,19 @@ def explained(approval: Approval) -> list[Explained]:
         return []
     rules = [decode(rule) for rule in approval.evaluation.rules]
     return [_explained(rule) for rule in rules if rule["matched"] and rule["mode"] == Rule.Mode.ACTIVE]
+
+
+def doubts(approval: Approval) -> list[str]:
+    """Why it is asked whatever rules allow, from the evaluation on record."""
+    if approval.evaluation is None or approval.kind == Kind.INTERRUPT:
+        return []
+    facts = decode(approval.evaluation.facts)
+    told = []
+    if not facts.get("tool_known", True):
+        told.append(_("No admin has labelled this tool yet, so a person is asked."))
+    if facts.get("schema_changed"):
+        told.append(_("The tool changed since an admin reviewed it, so a person is asked."))
+    return told
 
 
 def _explained(rule: Mapping[str, Any]) -> Explained:

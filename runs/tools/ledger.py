@@ -39,10 +39,9 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     faults.at("gate.enter.before")
     _fence(ctx)
     tool = tool_of(ctx, proposal)
-    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
-    row = ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal), digest=wanted).first()
+    row = _known(ctx, proposal)
     if row is None:
-        row = propose(ctx, proposal, tool, wanted)
+        row = propose(ctx, proposal, tool)
         faults.at("gate.proposed")
     return _next(ctx, row, tool)
 
@@ -86,17 +85,27 @@ def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
 def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], result: dict[str, Any]) -> None:
     """Put a call on record whose arguments do not fit its tool; nobody is asked about it."""
     _fence(ctx)
-    tool = tool_of(ctx, proposal)
-    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
+    # A name that the model made up is no tool, and nothing for an admin to label.
+    version = tool_of(ctx, proposal).schema_version if proposal.schema else ""
+    wanted = action_digest(ctx.agent, proposal.tool, version, proposal.args)
     row, created = ToolCall.objects.get_or_create(
         **place_of(ctx, proposal), digest=wanted,
         defaults={
-            "tool": proposal.tool, "schema_version": tool.schema_version, "status": CallStatus.FAILED, "verdict": Effect.DENY,
+            "tool": proposal.tool, "schema_version": version, "status": CallStatus.FAILED, "verdict": Effect.DENY,
             "asked_args": encode(proposal.args), "error": error, "result": result, "ended_at": timezone.now(),
         },
     )  # fmt: skip
     if created:
         record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
+
+
+def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
+    """The row of this call, if it came by before. Its digest is that of the schema of then: what people were asked about a call
+    stands, also when the tool has changed since."""
+    for row in ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal), tool=proposal.tool):
+        if action_digest(ctx.agent, row.tool, row.schema_version, proposal.args) == row.digest:
+            return row
+    return None
 
 
 def _fence(ctx: RunContext) -> None:

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
-from agentdesk.digests import action_digest, decode, digest, encode
-from approvals import requests
+from agentdesk.digests import action_digest, decode, encode
+from approvals import requests, tools
 from approvals.models import Approval, Evaluation, Tool
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
@@ -21,12 +21,13 @@ from runs.tools.context import LimitReached, RunContext
 from runs.tools.entries import Proposal
 
 
-def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
+def propose(ctx: RunContext, proposal: Proposal, tool: Tool) -> ToolCall:
     """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
     if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
         raise LimitReached("tool_calls", ctx.tool_call_limit)
     evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
     faults.at("gate.evaluated")
+    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     row = ToolCall(
         **place_of(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
         verdict=evaluation.verdict, policy_version=evaluation.policy_version, evaluation=evaluation,
@@ -91,24 +92,14 @@ def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
     return Facts(
         agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
         risk=tool.risk, schema_version=tool.schema_version,
-        tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
+        tool_known=tool.labels_from != "run", schema_changed=tool.is_changed, run_input=ctx.run_input,
     )  # fmt: skip
 
 
 def tool_of(ctx: RunContext, proposal: Proposal) -> Tool:
-    """The tool's row; one that nobody has registered gets it now, and is known by ``labels_from`` "run"."""
-    labels = {key: value for key, value in proposal.labels.items() if key in {"effect", "egress", "idempotent", "risk"}}
-    tool, created = Tool.objects.get_or_create(
-        agent=ctx.agent, name=proposal.tool,
-        defaults={
-            "team_id": ctx.team_id, "description": proposal.description, "schema": encode(proposal.schema),
-            "schema_version": digest(proposal.schema), "labels_from": "run", **labels,
-        },
-    )  # fmt: skip
-    if created:
-        record("tool.registered", actor=Actor.desk(), object_type="tool", object_id=tool.pk, object_label=str(tool),
-               team_id=ctx.team_id, run_id=ctx.run_id, after={"seen_in": str(ctx.run_id)})  # fmt: skip
-    return tool
+    """The tool's row, with its schema and description as they are here. One that nobody has registered gets its row now."""
+    code = tools.Code(proposal.tool, proposal.description, proposal.schema, proposal.labels)
+    return tools.seen(ctx.agent, ctx.team_id, code, ctx.run_id)
 
 
 def place_of(ctx: RunContext, proposal: Proposal) -> dict[str, Any]:
