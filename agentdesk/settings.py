@@ -86,6 +86,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "agentdesk.live.delivery.delivery",
+                "approvals.web.halted.halted",
             ],
         },
     },

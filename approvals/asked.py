@@ -12,10 +12,10 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import decode, digest
 from agentdesk.ids import new_id
 from agentdesk.people.models import Role, Team, User
-from approvals import sources, tools
+from approvals import sources, switches, tools
 from approvals.answers import problems
 from approvals.errors import InvalidAnswer, KeyReused, NotAllowed
-from approvals.models import Approval, Evaluation, Tool
+from approvals.models import Approval, Evaluation, Halt, Tool
 from approvals.models.rules import Effect as RuleVerdict
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
@@ -51,12 +51,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """``approval`` is None when a rule allows the action: then nobody is asked. ``new``: made by this call."""
+    """``approval`` is None when a rule allows the action: then nobody is asked. ``new``: made by this call. ``because``: why
+    it is denied, where that is no rule."""
 
     verdict: str
     approval: Approval | None
     evaluation_id: UUID | None
     new: bool
+    because: str = ""
 
 
 def ask(question: Question, *, actor: Actor) -> Asked:
@@ -71,7 +73,7 @@ def ask(question: Question, *, actor: Actor) -> Asked:
     _check_schemas(question)
     asked = _ask(question, actor, actor.user)
     if asked.verdict == RuleVerdict.DENY:  # raised outside the transaction: the evaluation stays on record
-        raise Denied
+        raise Denied(asked.because)
     return asked
 
 
@@ -87,6 +89,8 @@ def _ask(question: Question, actor: Actor, user: User) -> Asked:
         ):
             raise KeyReused
         return Asked(RuleVerdict.ASK, known, known.evaluation_id, new=False)
+    if off := switches.why_off(tool, halted=Halt.standing().exists()):
+        return Asked(RuleVerdict.DENY, None, None, new=False, because=off)
     evaluation = evaluate_action(_facts(question, team, tool), sources.API, question.source_ref)
     if evaluation.verdict != RuleVerdict.ASK:
         return Asked(evaluation.verdict, None, evaluation.pk, new=False)

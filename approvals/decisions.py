@@ -142,6 +142,22 @@ def consume(decision_id: UUID, digest: str) -> bool:
     return ready.update(consumed_at=now) == 1
 
 
+def void(decision: Decision, because: str) -> bool:
+    """The decision was taken, and what it is about was stopped before it started: on record it did not count. False: it was
+    void already."""
+    if not Decision.objects.filter(pk=decision.pk, voided_at__isnull=True).update(
+        voided_at=timezone.now(), void_reason=because
+    ):
+        return False
+    moves.enter(
+        decision.approval, "decision.voided", actor=Actor.desk(),
+        before={"decision": decision.pk, "verdict": decision.verdict}, after={"voided": True}, content={"reason": because},
+    )  # fmt: skip
+    # Apart from this transaction: deciding locks the approval first and the decision then, the other way round.
+    transaction.on_commit(partial(touch, decision.approval_id), robust=True)
+    return True
+
+
 def undelivered(older_than: timedelta = timedelta(0)) -> QuerySet[Decision]:
     """Decisions that count, are released, and have been waiting for their asker for at least ``older_than``."""
     now = timezone.now()

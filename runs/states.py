@@ -81,7 +81,7 @@ CALL_ALLOWED: dict[CallStatus, frozenset[CallStatus]] = {
     CallStatus.EXECUTING: frozenset(
         {CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.PAUSED, CallStatus.IN_DOUBT, CallStatus.EXECUTING}
     ),
-    CallStatus.PAUSED: frozenset({CallStatus.EXECUTING, CallStatus.WITHDRAWN}),
+    CallStatus.PAUSED: frozenset({CallStatus.EXECUTING, CallStatus.WITHDRAWN, CallStatus.DENIED}),
     CallStatus.IN_DOUBT: frozenset({CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.APPROVED}),
     CallStatus.SUCCEEDED: frozenset({CallStatus.UNDONE}),
     **{ended: frozenset() for ended in CALL_ENDED if ended != CallStatus.SUCCEEDED},

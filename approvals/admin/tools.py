@@ -13,13 +13,16 @@ from django.urls import path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agentdesk.admin_site import TeamScoped, administered
+from agentdesk.admin_site import Alarm, TeamScoped, administered, alarming
 from agentdesk.audit.record import Actor, record
 from approvals import tools
+from approvals.admin.switching import switch_page
 from approvals.models import Tool
 
-LABELS = ["enabled", "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds"]
+LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds"]
 FROM_CODE = ["agent", "name", "team", "description", "schema", "schema_version", "labels_from", "first_seen_at", "updated_at"]
+MOST_ALARMS = 50  # of each kind
+SWITCH = ["enabled", "switched_at", "switched_by_label", "switched_because"]
 
 
 class Reviewed(admin.SimpleListFilter):
@@ -43,9 +46,10 @@ class ToolAdmin(TeamScoped):
     list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed"]
     list_filter = ["enabled", "effect", "risk", "labels_from", Reviewed]
     search_fields = ["name", "agent"]
-    readonly_fields = FROM_CODE
+    readonly_fields = [*FROM_CODE, *SWITCH]
     fieldsets = [
         (None, {"fields": ["name", "agent", "team", *LABELS]}),
+        (_("Switch"), {"fields": [*SWITCH]}),
         (_("From its code"), {"fields": ["description", "schema", "schema_version", "labels_from"]}),
         (_("Seen"), {"fields": ["first_seen_at", "updated_at"]}),
     ]
@@ -62,7 +66,15 @@ class ToolAdmin(TeamScoped):
 
     def get_urls(self) -> Any:
         accept = self.admin_site.admin_view(self.accept)
-        return [path("<uuid:tool_id>/accept/", accept, name="approvals_tool_accept"), *super().get_urls()]
+        switch = self.admin_site.admin_view(self.switch)
+        return [
+            path("<uuid:tool_id>/accept/", accept, name="approvals_tool_accept"),
+            path("<uuid:tool_id>/switch/", switch, name="approvals_tool_switch"),
+            *super().get_urls(),
+        ]
+
+    def switch(self, request: HttpRequest, tool_id: UUID) -> HttpResponse:
+        return switch_page(self, request, get_object_or_404(Tool, pk=tool_id))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """With what changed since an admin reviewed the tool."""
@@ -102,6 +114,22 @@ class ToolAdmin(TeamScoped):
                 object_label=str(obj), team_id=obj.team_id, before={name: before[name] for name in changed},
                 after={name: after[name] for name in changed},
             )  # fmt: skip
+
+
+@alarming
+def alarms(request: HttpRequest) -> list[Alarm]:
+    """Tools that were used without anybody having registered them, and those that changed since they were reviewed."""
+    teams = administered(request)
+    mine = Tool.objects.all() if teams is None else Tool.objects.filter(team__in=teams)
+    found = [
+        (tool, gettext("%(tool)s was used, and nobody had registered it. People are asked until it is labelled."))
+        for tool in tools.unknown(mine)[:MOST_ALARMS]
+    ]
+    found += [
+        (tool, gettext("%(tool)s changed since it was reviewed. People are asked until it is accepted."))
+        for tool in tools.changed(mine)[:MOST_ALARMS]
+    ]
+    return [Alarm(text % {"tool": tool}, reverse("admin:approvals_tool_change", args=[tool.pk])) for tool, text in found]
 
 
 def tools_of(request: HttpRequest) -> list[Tool]:

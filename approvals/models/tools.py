@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from agentdesk.digests import digest
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
+from approvals.models.switches import Switched
 from approvals.states import Risk
 
 
@@ -17,7 +18,7 @@ class Effect(models.TextChoices):
     IRREVERSIBLE = "irreversible", _("Cannot be taken back")
 
 
-class Tool(models.Model):
+class Tool(Switched):
     """One tool of one agent. Schema and description come from the agent's code; the labels are prefilled from the tool's
     metadata and belong to the admin from then on."""
 

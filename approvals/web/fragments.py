@@ -20,7 +20,7 @@ from approvals.policy.requirements import progress
 from approvals.sources import Panel, Source
 from approvals.states import OPEN, Verdict
 from approvals.web import display
-from approvals.web.reading import CallOutcome, decided_before, doubts, explained, state_of
+from approvals.web.reading import CallOutcome, decided_before, doubts, explained, state_of, voided
 from approvals.web.rendered import Rendered
 
 _rows = Rendered(most=5_000)
@@ -75,6 +75,7 @@ def render_card(approval: Approval) -> SafeString:
         "sentence": display.sentence(approval),
         "state": state_of(approval, have),
         "standing": standing,
+        "voided": voided(approval),
         "arguments": display.arguments(approval),
         "consequences": display.consequences(approval),
         "rules": explained(approval),

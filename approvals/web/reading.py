@@ -111,9 +111,18 @@ def state_of(approval: Approval, have: int) -> State:
     standing = approval.standing
     if approval.status == Status.SUPERSEDED:
         return State("undo", "", _("Superseded"))
+    if (void := voided(approval)) is not None:
+        return State("lock", "bad", _("%(outcome)s, did not count") % {"outcome": outcome_words(void)})
     if standing is None:
         return State("clock", "", _("Expired")) if approval.status == Status.EXPIRED else State("undo", "", _("Withdrawn"))
     return State(_ICONS[Verdict(standing.verdict)], "", outcome_words(standing))
+
+
+def voided(approval: Approval) -> Decision | None:
+    """The decision of an approval that is decided, and whose action was stopped after all."""
+    if approval.status != Status.DECIDED or approval.standing is not None:
+        return None
+    return max(approval.decisions.all(), key=lambda decision: decision.decided_at, default=None)
 
 
 def outcome_words(decision: Decision) -> str:

@@ -8,26 +8,28 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, F
 from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
-from approvals import decisions, requests
-from approvals.models import Decision, Tool
+from approvals import decisions, requests, switches
+from approvals.models import Decision, Halt, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.record import evaluate_action
 from approvals.states import Kind, Verdict
 from runs import calls
 from runs.lifecycle import SOURCE
-from runs.models import Agent, Run, ToolCall
+from runs.models import Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import facts_of, place_of, propose, record_call, tool_of
+from runs.tools.proposals import DENIED, facts_of, place_of, propose, record_call, tool_of
 
+AT_WORK = "The worker ended while the tool was at work."
 AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
 
@@ -37,13 +39,14 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     """What to do with this call now. Raises AttemptLost when another worker has taken the run over, LimitReached when the
     run may make no more calls."""
     faults.at("gate.enter.before")
-    _fence(ctx)
+    run = _fence(ctx)
     tool = tool_of(ctx, proposal)
+    off = switches.why_off(tool, halted=run.halted, agent_enabled=run.agent_enabled)
     row = _known(ctx, proposal)
     if row is None:
-        row = propose(ctx, proposal, tool)
+        row = propose(ctx, proposal, tool, off)
         faults.at("gate.proposed")
-    return _next(ctx, row, tool)
+    return _next(ctx, row, tool, off)
 
 
 @transaction.atomic
@@ -108,29 +111,32 @@ def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
     return None
 
 
-def _fence(ctx: RunContext) -> None:
-    """Hold the run's row while this transaction lasts, so that a takeover waits for it, and refuse an older attempt."""
-    run = Run.objects.select_for_update(no_key=True).only("attempt").filter(pk=ctx.run_id).first()
+def _fence(ctx: RunContext) -> Any:
+    """Hold the run's row while this transaction lasts, so that a takeover waits for it, and refuse an older attempt. The row
+    comes with how the switches stand: ``halted`` and ``agent_enabled``."""
+    runs = Run.objects.select_for_update(of=("self",), no_key=True).only("attempt").filter(pk=ctx.run_id)
+    run: Any = runs.annotate(agent_enabled=F("agent__enabled"), halted=Exists(Halt.standing())).first()
     if run is None or run.attempt != ctx.attempt:
         raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
+    return run
 
 
-def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _next(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
+    """``off``: why nothing may start now, or empty."""
     match row.status:
         case CallStatus.WAITING:
-            return _decided(ctx, row, tool)
+            return _decided(ctx, row, tool, off)
         case CallStatus.APPROVED | CallStatus.PAUSED:
-            return _begin(ctx, row, tool)
+            return _begin(ctx, row, tool, off)
         case CallStatus.EXECUTING:
             if tool.idempotent:
-                return _begin(ctx, row, tool)
-            return _doubt(ctx, row, "The worker ended while the tool was at work.")
+                return _begin(ctx, row, tool, off)
+            return _doubt(ctx, row, AT_WORK)
         case CallStatus.IN_DOUBT:
-            return _resolve(ctx, row, tool)
+            return _resolve(ctx, row, tool, off)
         case CallStatus.DENIED:
-            return Refused(
-                row.pk, "denied", f"{row.tool} is denied by a rule. It was not executed.", "Do not repeat this call."
-            )
+            error = row.error or {}
+            return Refused(row.pk, error.get("kind", "denied"), error.get("message", DENIED), error.get("hint", ""))
     if row.status not in CALL_ENDED:
         raise ValueError(f"tool call {row.pk} has status {row.status!r}, which nothing here expects")
     if row.result is not None:
@@ -139,7 +145,7 @@ def _next(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     return Refused(row.pk, error.get("kind", row.status), error.get("message", ""), error.get("hint", ""))
 
 
-def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _decided(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     """Take the decision on this call, once, or wait on."""
     approval = row.approval
     if approval is None:
@@ -148,7 +154,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if decision is None or (decision.release_at is not None and decision.release_at > timezone.now()):
         return Pause(row.pk, approval.pk, str(approval))
     if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
-        return _approve(ctx, row, tool, decision)
+        return _approve(ctx, row, tool, decision, off)
     now = timezone.now()
     decisions.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
@@ -177,7 +183,7 @@ _REFUSALS = {
 }
 
 
-def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> Entry:
+def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision, off: str) -> Entry:
     args = decode(decision.args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != decision.digest:
         return _tampered(ctx, row, "The arguments stored with the decision are not the ones that were decided on.")
@@ -193,21 +199,18 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision) -> 
         approved_digest=decision.digest,
     )
     row.refresh_from_db()
-    return _begin(ctx, row, tool)
+    return _begin(ctx, row, tool, off)
 
 
-def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     """Last look before the tool starts: switches, deny rules and digests as of now; then the row says executing."""
     args = decode(row.approved_args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != row.approved_digest or (
         row.decision is not None and row.decision.digest != row.approved_digest
     ):
         return _tampered(ctx, row, "The approved arguments were changed in the database.")
-    if (reason := _forbidden_now(ctx, row, tool, args)) is not None:
-        error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
-        calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
-        record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
-        return Refused(row.pk, "denied", reason, "Do not repeat this call.")
+    if reason := off or _denied_now(ctx, row, tool, args):
+        return _deny(ctx, row, reason)
     if ctx.dry_run and tool.effect != "read":
         return _simulate(ctx, row, args)
     calls.move(
@@ -225,15 +228,23 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, modified)
 
 
-def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str | None:
-    if not tool.enabled:
-        return f"The tool {tool.name} is switched off."
-    if not Agent.objects.filter(slug=ctx.agent, enabled=True).exists():
-        return "This agent is switched off."
+def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str:
     if row.approval_id is None and row.tries == 0:
-        return None  # evaluated in this very step
+        return ""  # evaluated in this very step
     now = evaluate_action(facts_of(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING)
-    return "A rule that came since denies this call." if now.verdict == Effect.DENY else None
+    return "A rule that came since denies this call." if now.verdict == Effect.DENY else ""
+
+
+def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
+    """Stop a call that had leave. What people decided about it is not lost, but did not count."""
+    if row.status == CallStatus.EXECUTING:  # it may have taken effect before its worker died
+        return _doubt(ctx, row, f"{AT_WORK} {reason}")
+    error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
+    calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+    record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
+    if row.decision is not None and row.tries == 0 and row.decision.approval.kind == Kind.TOOL_CALL:
+        decisions.void(row.decision, reason)
+    return Refused(row.pk, "denied", reason, "Do not repeat this call.")
 
 
 def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
@@ -277,7 +288,7 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
     return Pause(row.pk, approval.pk, because)
 
 
-def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     """A person has said, or will say, what became of a call in doubt."""
     if row.doubt_id is None:
         raise ValueError(f"tool call {row.pk} is in doubt without an approval")
@@ -290,7 +301,7 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if answer == "retry":
         calls.move(ctx.run_id, row.pk, CallStatus.APPROVED, doubt=None)
         row.refresh_from_db()
-        return _begin(ctx, row, tool)
+        return _begin(ctx, row, tool, off)
     if answer == "happened":
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
         return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")

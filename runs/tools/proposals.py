@@ -20,11 +20,17 @@ from runs.states import CallStatus
 from runs.tools.context import LimitReached, RunContext
 from runs.tools.entries import Proposal
 
+DENIED = "A rule denies this call. It was not executed."
+NOT_AGAIN = "Do not repeat this call."
 
-def propose(ctx: RunContext, proposal: Proposal, tool: Tool) -> ToolCall:
-    """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
+
+def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCall:
+    """Evaluate the call and freeze the verdict on its row. ``off``: why nothing may start now; then neither rules nor people
+    are asked. Raises LimitReached."""
     if ToolCall.objects.filter(run_id=ctx.run_id).count() >= ctx.tool_call_limit:
         raise LimitReached("tool_calls", ctx.tool_call_limit)
+    if off:
+        return _switched_off(ctx, proposal, tool, off)
     evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
     faults.at("gate.evaluated")
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
@@ -40,7 +46,7 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool) -> ToolCall:
             action = "call.allowed"
         case Effect.DENY:
             row.status, row.ended_at = CallStatus.DENIED, timezone.now()
-            row.error = {"kind": "denied", "message": "A rule denies this call.", "retryable": False, "hint": ""}
+            row.error = {"kind": "denied", "message": DENIED, "retryable": False, "hint": NOT_AGAIN}
             action = "call.denied"
         case _:
             row.status = CallStatus.WAITING
@@ -54,6 +60,17 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool) -> ToolCall:
         after={"status": row.status, "verdict": row.verdict, "digest": wanted},
         content={"args": row.asked_args},
     )
+    return row
+
+
+def _switched_off(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCall:
+    row = ToolCall.objects.create(
+        **place_of(ctx, proposal), tool=proposal.tool, schema_version=tool.schema_version, verdict=Effect.DENY,
+        digest=action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args), status=CallStatus.DENIED,
+        ended_at=timezone.now(), asked_args=encode(proposal.args),
+        error={"kind": "denied", "message": off, "retryable": False, "hint": NOT_AGAIN},
+    )  # fmt: skip
+    record_call(ctx, row, "call.denied", after={"status": row.status, "reason": off}, content={"args": row.asked_args})
     return row
 
 

@@ -81,6 +81,21 @@ def test_the_list_shows_the_changed_ones_alone(cast: Cast, tool: Tool):
         assert page_of(hidden) not in text
 
 
+def test_the_front_page_names_tools_that_nobody_knows_or_that_changed(cast: Cast, tool: Tool):
+    unknown = tools.seen("support", cast.support.pk, tools.Code("wire\u202e_money", "", {"type": "object"}, {}))
+    foreign = tools.seen("depot", cast.warehouse.pk, tools.Code("book_van", "", {"type": "object"}, {}))
+    client = signed_in(cast.admin)
+    text = client.get("/admin/").content.decode()
+    assert "support · issue_refund changed since it was reviewed." in text
+    assert 'support · wire<span class="odd">U+202E</span>_money was used, and nobody had registered it.' in text
+    assert page_of(unknown) in text
+    assert page_of(foreign) not in text, "another team's"
+    form = {"effect": "read", "risk": "low", "timeout_seconds": "30", "undo_tool": ""}
+    assert client.post(page_of(unknown), form).status_code == 302
+    assert client.post(accept_of(tool), {"version": tool.code_version}).status_code == 302
+    assert "To be looked at" not in client.get("/admin/").content.decode()
+
+
 def test_trying_a_rule_says_that_the_tool_changed(cast: Cast, tool: Tool):
     text = (
         signed_in(cast.admin)
