@@ -228,6 +228,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 USE_TZ = True
 TIME_ZONE = "UTC"
+DESK_TIME_ZONE = env.str("DESK_TIME_ZONE", default="UTC")  # of rules that look at the clock
 LOCALE_PATHS = [BASE_DIR / "locale"]
 _EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
 vars().update(_EMAIL)

@@ -47,6 +47,7 @@ class Question:
     reason: str = ""
     subject: str = ""
     risk: Risk = Risk.MEDIUM
+    confidence: float | None = None  # of the agent in itself, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _facts(question: Question, team: Team, tool: Tool) -> Facts:
         agent=question.agent, team_id=team.pk, action=question.action, args=question.args, effect=tool.effect,
         egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run",
         schema_changed=tool.is_changed, run_input=None,
-        schema_version=_schema_version(question),
+        schema_version=_schema_version(question), confidence=question.confidence,
     )  # fmt: skip
 
 

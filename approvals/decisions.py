@@ -25,6 +25,7 @@ from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
+from approvals.policy.replay import facts_of
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size, reopen, touch
 from approvals.signals import decided, tell
@@ -331,11 +332,15 @@ def _modify(approval: Approval, vote: _Vote, earlier: Review | None) -> Outcome:
 
 def _required_for(approval: Approval, args: dict[str, Any]) -> tuple[Requirements, int | None]:
     """What the policy wants for changed arguments, on top of what was frozen. Raises NotAllowed where a rule denies them."""
+    asked = None if approval.evaluation is None else facts_of(approval.evaluation.facts)
     facts = Facts(
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
+        run_input=asked.run_input if asked else None, confidence=asked.confidence if asked else None,
     )  # fmt: skip
-    evaluation = evaluate_action(facts, source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED)
+    evaluation = evaluate_action(
+        facts, source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED, of=approval.evaluation
+    )
     if evaluation.verdict == Effect.DENY:
         names = ", ".join(rule["name"] for rule in evaluation.rules if rule["matched"] and rule["verdict"] == Effect.DENY)
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})

@@ -1,15 +1,20 @@
 """Evaluations on record: the policy's word on one action, with the facts it saw."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from django.db import DatabaseError
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from agentdesk.digests import action_digest, encode
 from approvals.models import Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate
+from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate, tallies_for
+from approvals.policy.measure import hold, measure
 from approvals.policy.requirements import normal
 from approvals.policy.versions import current_ready
 
@@ -18,17 +23,34 @@ logger = logging.getLogger(__name__)
 LONGEST_ACTUAL = 200
 
 
-def evaluate_action(facts: Facts, source: str, source_ref: str, occasion: Occasion = Occasion.PROPOSED) -> Evaluation:
-    """Evaluate ``facts`` under the newest policy version and write that down.
+def evaluate_action(
+    facts: Facts,
+    source: str,
+    source_ref: str,
+    occasion: Occasion = Occasion.PROPOSED,
+    *,
+    counted: bool = True,
+    of: Evaluation | None = None,
+) -> Evaluation:
+    """Evaluate ``facts`` under the newest policy version and write that down. ``counted``: False for a rehearsal, and for what
+    is asked once more at the gate. ``of``: what was said when the call was proposed, where this is not the first time.
 
     Fails closed: whatever goes wrong in the rules, the verdict is ask, and ``error`` says why. A database that cannot be
     asked raises; then nothing is recorded and nothing may run.
     """
+    with transaction.atomic(savepoint=False):  # a lock on what is counted lasts until the evaluation is there for others
+        return _evaluate(replace(facts, zone=settings.DESK_TIME_ZONE), source, source_ref, occasion, counted=counted, of=of)
+
+
+def _evaluate(
+    facts: Facts, source: str, source_ref: str, occasion: Occasion, *, counted: bool, of: Evaluation | None
+) -> Evaluation:
     version: int | None = None
     error, reads_input = "", False
     try:
         version, rules = current_ready()
         reads_input = any(_reads_input(one) for one in rules)
+        facts = _at_this_moment(facts, rules, source, source_ref, occasion, of)
         verdict = evaluate(facts, rules)
     except DatabaseError:
         raise
@@ -48,7 +70,26 @@ def evaluate_action(facts: Facts, source: str, source_ref: str, occasion: Occasi
         policy_version=version,
         error=_plain(error),
         occasion=occasion,
+        counted=counted and occasion == Occasion.PROPOSED,
     )
+
+
+def _at_this_moment(
+    facts: Facts, rules: Sequence[ReadyRule], source: str, source_ref: str, occasion: Occasion, of: Evaluation | None
+) -> Facts:
+    """The facts with the clock, and with what rules count. A call that is about to run is counted as of its proposal, so that
+    calls that came after it take nothing from it; one that a person changed is counted anew."""
+    tallies = tallies_for(facts, rules)
+    if not tallies:
+        return replace(facts, at=timezone.now())
+    if occasion != Occasion.EXECUTING:
+        hold(facts)
+    now = timezone.now()  # after the wait
+    then = of.at if of is not None and occasion == Occasion.EXECUTING else None
+    found = measure(
+        facts, tallies, source=source, source_ref=source_ref, at=then or now, before=then, own=of.pk if of else None
+    )
+    return replace(facts, at=now, tallies=found)
 
 
 def _plain(text: str) -> str:
@@ -67,6 +108,10 @@ def _facts_json(facts: Facts, *, with_input: bool) -> Any:
             "risk": facts.risk,
             "tool_known": facts.tool_known,
             "schema_changed": facts.schema_changed,
+            "at": facts.at and facts.at.isoformat(),
+            "zone": facts.zone,
+            **({} if facts.confidence is None else {"confidence": facts.confidence}),
+            **({"tallies": dict(facts.tallies)} if facts.tallies else {}),
             **({"input": facts.run_input} if with_input else {}),
         }
     )

@@ -16,7 +16,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
 from approvals import decisions, requests, switches
-from approvals.models import Decision, Halt, Tool
+from approvals.models import Decision, Evaluation, Halt, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.record import evaluate_action
@@ -105,7 +105,8 @@ def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], r
 def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
     """The row of this call, if it came by before. Its digest is that of the schema of then: what people were asked about a call
     stands, also when the tool has changed since."""
-    for row in ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal), tool=proposal.tool):
+    rows = ToolCall.objects.select_related("evaluation").select_for_update(of=("self",))
+    for row in rows.filter(**place_of(ctx, proposal), tool=proposal.tool):
         if action_digest(ctx.agent, row.tool, row.schema_version, proposal.args) == row.digest:
             return row
     return None
@@ -198,7 +199,7 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, decision: Decision, off
         approved_args=decision.args,
         approved_digest=decision.digest,
     )
-    row.refresh_from_db()
+    row.refresh_from_db(fields=["status", "decision", "approved_args", "approved_digest"])
     return _begin(ctx, row, tool, off)
 
 
@@ -231,7 +232,11 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
 def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str:
     if row.approval_id is None and row.tries == 0:
         return ""  # evaluated in this very step
-    now = evaluate_action(facts_of(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING)
+    said = row.evaluation.facts.get("confidence") if row.evaluation else None
+    now = evaluate_action(
+        facts_of(ctx, tool, args, said), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
+        of=row.evaluation,
+    )  # fmt: skip
     return "A rule that came since denies this call." if now.verdict == Effect.DENY else ""
 
 
@@ -244,6 +249,8 @@ def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
     record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
     if row.decision is not None and row.tries == 0 and row.decision.approval.kind == Kind.TOOL_CALL:
         decisions.void(row.decision, reason)
+    if row.tries == 0 and row.evaluation_id is not None:
+        Evaluation.objects.filter(pk=row.evaluation_id).update(counted=False)  # rules that count calls count those that may run
     return Refused(row.pk, "denied", reason, "Do not repeat this call.")
 
 
@@ -300,7 +307,7 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     record_call(ctx, row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
     if answer == "retry":
         calls.move(ctx.run_id, row.pk, CallStatus.APPROVED, doubt=None)
-        row.refresh_from_db()
+        row.refresh_from_db(fields=["status", "doubt"])
         return _begin(ctx, row, tool, off)
     if answer == "happened":
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())

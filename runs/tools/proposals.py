@@ -31,7 +31,8 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCa
         raise LimitReached("tool_calls", ctx.tool_call_limit)
     if off:
         return _switched_off(ctx, proposal, tool, off)
-    evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
+    facts = facts_of(ctx, tool, proposal.args, proposal.confidence)
+    evaluation = evaluate_action(facts, source=SOURCE, source_ref=str(ctx.run_id), counted=not ctx.dry_run)
     faults.at("gate.evaluated")
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     row = ToolCall(
@@ -104,12 +105,13 @@ def _meets(asked: Approval, evaluation: Evaluation) -> bool:
     return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
 
 
-def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
+def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any], confidence: float | None) -> Facts:
     """What the policy is asked about."""
     return Facts(
         agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
         risk=tool.risk, schema_version=tool.schema_version,
         tool_known=tool.labels_from != "run", schema_changed=tool.is_changed, run_input=ctx.run_input,
+        confidence=confidence,
     )  # fmt: skip
 
 

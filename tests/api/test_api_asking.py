@@ -84,6 +84,18 @@ def test_no_rule_allows_what_no_admin_has_labelled(cast: Cast):
     assert (tool.labels_from, tool.team) == ("run", cast.support)
 
 
+def test_a_program_says_how_sure_its_agent_is(cast: Cast):
+    label_tool(cast)
+    add_rule("allow")
+    add_rule("ask", conditions=[{"path": "@confidence", "op": "<", "value": 0.8}])
+    program = Api.of(cast.program)
+    verdicts = [
+        program.post("approvals", ASK | more).json()["verdict"] for more in ({"confidence": 0.9}, {"confidence": 0.5}, {})
+    ]
+    assert verdicts == ["allow", "ask", "ask"]
+    assert program.post("approvals", ASK | {"confidence": 2}).status_code == 422
+
+
 def test_a_schema_that_no_admin_has_accepted_is_asked_about(cast: Cast):
     label_tool(cast)
     add_rule("allow")
