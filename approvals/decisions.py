@@ -143,22 +143,6 @@ def consume(decision_id: UUID, digest: str) -> bool:
     return ready.update(consumed_at=now) == 1
 
 
-def void(decision: Decision, because: str) -> bool:
-    """The decision was taken, and what it is about was stopped before it started: on record it did not count. False: it was
-    void already."""
-    if not Decision.objects.filter(pk=decision.pk, voided_at__isnull=True).update(
-        voided_at=timezone.now(), void_reason=because
-    ):
-        return False
-    moves.enter(
-        decision.approval, "decision.voided", actor=Actor.desk(),
-        before={"decision": decision.pk, "verdict": decision.verdict}, after={"voided": True}, content={"reason": because},
-    )  # fmt: skip
-    # Apart from this transaction: deciding locks the approval first and the decision then, the other way round.
-    transaction.on_commit(partial(touch, decision.approval_id), robust=True)
-    return True
-
-
 def undelivered(older_than: timedelta = timedelta(0)) -> QuerySet[Decision]:
     """Decisions that count, are released, and have been waiting for their asker for at least ``older_than``."""
     now = timezone.now()
@@ -332,7 +316,8 @@ def _modify(approval: Approval, vote: _Vote, earlier: Review | None) -> Outcome:
 
 def _required_for(approval: Approval, args: dict[str, Any]) -> tuple[Requirements, int | None]:
     """What the policy wants for changed arguments, on top of what was frozen. Raises NotAllowed where a rule denies them."""
-    asked = None if approval.evaluation is None else facts_of(approval.evaluation.facts)
+    recorded = approval.evaluation.facts if approval.evaluation else {}
+    asked = facts_of(recorded) if recorded else None  # none where they were erased
     facts = Facts(
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,

@@ -134,7 +134,7 @@ def _recorded(request: HttpRequest) -> Facts | None:
         row = Evaluation.objects.filter(pk=UUID(request.GET.get("evaluation", ""))).first()
     except ValueError:
         return None
-    facts = facts_of(row.facts) if row is not None else None
+    facts = facts_of(row.facts) if row is not None and row.facts else None  # none where they were erased
     teams = administered(request)
     return facts if facts is not None and (teams is None or facts.team_id in teams) else None
 

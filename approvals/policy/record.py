@@ -1,7 +1,7 @@
 """Evaluations on record: the policy's word on one action, with the facts it saw."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate, tallies_for
 from approvals.policy.measure import hold, measure
 from approvals.policy.requirements import normal
+from approvals.policy.tallies import Tally
 from approvals.policy.versions import current_ready
 
 logger = logging.getLogger(__name__)
@@ -30,27 +31,36 @@ def evaluate_action(
     occasion: Occasion = Occasion.PROPOSED,
     *,
     counted: bool = True,
+    in_turn: bool = True,
     of: Evaluation | None = None,
 ) -> Evaluation:
     """Evaluate ``facts`` under the newest policy version and write that down. ``counted``: False for a rehearsal, and for what
-    is asked once more at the gate. ``of``: what was said when the call was proposed, where this is not the first time.
+    is asked once more at the gate. ``in_turn``: False where one transaction evaluates several actions, which people are asked
+    about anyway: waiting for others with a lock in hand, two such could wait for each other. ``of``: what was said when the
+    call was proposed, where this is not the first time.
 
     Fails closed: whatever goes wrong in the rules, the verdict is ask, and ``error`` says why. A database that cannot be
     asked raises; then nothing is recorded and nothing may run.
     """
     with transaction.atomic(savepoint=False):  # a lock on what is counted lasts until the evaluation is there for others
-        return _evaluate(replace(facts, zone=settings.DESK_TIME_ZONE), source, source_ref, occasion, counted=counted, of=of)
+        begun = replace(facts, zone=settings.DESK_TIME_ZONE)
+        in_turn = in_turn and counted and occasion != Occasion.EXECUTING
+        return _evaluate(begun, source, source_ref, occasion, counted=counted, in_turn=in_turn, of=of)
 
 
 def _evaluate(
-    facts: Facts, source: str, source_ref: str, occasion: Occasion, *, counted: bool, of: Evaluation | None
+    facts: Facts, source: str, source_ref: str, occasion: Occasion, *, counted: bool, in_turn: bool, of: Evaluation | None
 ) -> Evaluation:
     version: int | None = None
     error, reads_input = "", False
     try:
         version, rules = current_ready()
         reads_input = any(_reads_input(one) for one in rules)
-        facts = _at_this_moment(facts, rules, source, source_ref, occasion, of)
+        if (tallies := tallies_for(facts, rules)) and in_turn:
+            hold(facts)
+        facts = replace(facts, at=timezone.now())  # after the wait
+        if tallies:
+            facts = _counted(facts, tallies, source, source_ref, occasion, of)
         verdict = evaluate(facts, rules)
     except DatabaseError:
         raise
@@ -74,22 +84,17 @@ def _evaluate(
     )
 
 
-def _at_this_moment(
-    facts: Facts, rules: Sequence[ReadyRule], source: str, source_ref: str, occasion: Occasion, of: Evaluation | None
+def _counted(
+    facts: Facts, tallies: Collection[Tally], source: str, source_ref: str, occasion: Occasion, of: Evaluation | None
 ) -> Facts:
-    """The facts with the clock, and with what rules count. A call that is about to run is counted as of its proposal, so that
-    calls that came after it take nothing from it; one that a person changed is counted anew."""
-    tallies = tallies_for(facts, rules)
-    if not tallies:
-        return replace(facts, at=timezone.now())
-    if occasion != Occasion.EXECUTING:
-        hold(facts)
-    now = timezone.now()  # after the wait
+    """The facts with what rules count. A call that is about to run is counted as of its proposal, so that calls that came after
+    it take nothing from it; one that a person changed is counted anew."""
     then = of.at if of is not None and occasion == Occasion.EXECUTING else None
     found = measure(
-        facts, tallies, source=source, source_ref=source_ref, at=then or now, before=then, own=of.pk if of else None
-    )
-    return replace(facts, at=now, tallies=found)
+        facts, tallies, source=source, source_ref=source_ref, at=then or facts.at or timezone.now(), before=then,
+        own=of.pk if of else None,
+    )  # fmt: skip
+    return replace(facts, tallies=found)
 
 
 def _plain(text: str) -> str:

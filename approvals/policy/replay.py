@@ -148,6 +148,7 @@ def with_rule(rules: Sequence[RuleSnapshot], rule: RuleSnapshot) -> list[RuleSna
 def past_calls(teams: "set[UUID] | None", days: float = DAYS, most: int = MOST) -> tuple[list[Past], bool]:
     """The calls of the last ``days`` at agents of these teams (None: all), newest first, and whether older ones were cut."""
     rows = Evaluation.objects.filter(at__gte=timezone.now() - timedelta(days=days), occasion=Occasion.PROPOSED)
+    rows = rows.exclude(facts={})  # erased
     if teams is not None:
         rows = rows.filter(facts__team__v__in=[str(team) for team in teams])
     wanted = ("pk", "at", "facts", "source", "source_ref", "counted", "verdict")

@@ -270,6 +270,7 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
             schema_changed=tool is not None and tool.is_changed, run_input=run.input,
         ),
         source=SOURCE, source_ref=str(run.pk),
+        in_turn=False,
         counted=not run.dry_run and not adapter.startswith("langchain"),  # these calls come to the gate, and count there
     )  # fmt: skip
     ask = requests.Ask(

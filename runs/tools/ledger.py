@@ -248,7 +248,7 @@ def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
     calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
     record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
     if row.decision is not None and row.tries == 0 and row.decision.approval.kind == Kind.TOOL_CALL:
-        decisions.void(row.decision, reason)
+        requests.void(row.decision, reason)
     if row.tries == 0 and row.evaluation_id is not None:
         Evaluation.objects.filter(pk=row.evaluation_id).update(counted=False)  # rules that count calls count those that may run
     return Refused(row.pk, "denied", reason, "Do not repeat this call.")

@@ -312,3 +312,13 @@ def test_a_preview_of_a_rule_that_counts_says_which_calls_would_pass(cast: Cast,
     page = preview(admin, ADD, rule_form(cast, ("@count.1h", "<=", "3")))
     (kind,) = page.context["preview"]["replay"].kinds
     assert (kind.before, kind.after, kind.count) == ("ask", "allow", 3)
+
+
+def test_calls_whose_content_was_erased_are_left_out(cast: Cast, admin: Client):
+    kept, erased = called(cast, 10), called(cast, 20)
+    Evaluation.objects.filter(pk=erased.pk).update(facts={})
+    cast.admin.is_superuser = True
+    cast.admin.save()
+    page = preview(admin, ADD, rule_form(cast))
+    assert [change.past.evaluation for change in page.context["preview"]["replay"].kinds[0].changes] == [kept.pk]
+    assert admin.get(TRY, {"evaluation": str(erased.pk)}).context["facts"] is None

@@ -18,6 +18,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.people.models import Team
 from approvals import requests
 from approvals.decisions import decide
+from approvals.erasure import erase_content
 from approvals.models import Approval, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
@@ -199,6 +200,12 @@ class TestOnTheRecord:
         assert measured(team, "@sum.1h.amount", "@count.1h") == [None, 2]
         assert measured(team, "@sum.1h.amount", amount=True, before=NOON) == [None]
 
+    def test_an_erased_call_still_counts_and_its_amount_is_unknown(self):
+        team = make_team()
+        approval = said(asked(team, proposed(team)), make_user(team), "approve")
+        erase_content("runs", approval.source_ref)
+        assert measured(team, "@count.1h", "@sum.1h.amount") == [2, None]
+
     @pytest.mark.parametrize(
         "amount",
         [1, 1.5, "2.50", " 3 ", ".5", "1e2", Decimal("7.25"), 2**70, -4, "1" * 390, 1e16, "x", "", True, None, [1], {}],
@@ -302,3 +309,21 @@ def test_lint_knows_counts_and_the_arguments_of_sums():
     assert kinds("@sum.1d.amout", 5) == ["unknown_argument"]
     assert kinds("@count.1h", 1) == ["never"]
     assert kinds("@count.1h", 2) == []
+
+
+def test_several_actions_of_one_transaction_never_wait_for_each_other(committed: None):
+    team = make_team()
+    make_rule("ask", conditions=FIVE_AN_HOUR)
+    barrier = Barrier(2)
+
+    def pause(order: list[str]) -> list[str]:
+        try:
+            with transaction.atomic():
+                first = proposed(team, facts={"action": order[0]}, in_turn=False)
+                barrier.wait()
+                return [str(first.verdict), str(proposed(team, facts={"action": order[1]}, in_turn=False).verdict)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(pause, [["pay", "refund"], ["refund", "pay"]])) == [["ask", "ask"]] * 2
