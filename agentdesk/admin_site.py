@@ -1,5 +1,7 @@
 """Django admin for this desk: admins of teams see and change what their teams own, superusers everything."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -29,10 +31,32 @@ def administered(request: HttpRequest) -> set[UUID] | None:
     return None if user.is_superuser else user.team_ids(Role.ADMIN)
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something on the front page that an admin has to look at: one sentence, and where."""
+
+    text: str
+    address: str
+
+
+_alarms: list[Callable[[HttpRequest], Iterable[Alarm]]] = []
+
+
+def alarming(tell: Callable[[HttpRequest], Iterable[Alarm]]) -> Callable[[HttpRequest], Iterable[Alarm]]:
+    """Decorator: let ``tell`` say what alarms there are for the admin of a request."""
+    _alarms.append(tell)
+    return tell
+
+
 class DeskAdminSite(admin.AdminSite):
     site_title = site_header = _("AgentDesk")
     index_title = _("Administration")
+    index_template = "admin/desk_index.html"
     enable_nav_sidebar = True
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        alarms = [alarm for tell in _alarms for alarm in tell(request)]
+        return super().index(request, {**(extra_context or {}), "alarms": alarms})
 
     def has_permission(self, request: HttpRequest) -> bool:
         return administered(request) != set()

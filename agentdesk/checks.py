@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from agentdesk.people.models import Team
 from agentdesk.people.oidc import MalformedRoles, role_map, unknown_teams
+from approvals.policy.clock import is_zone
 from runs import threads
 from runs.engine.locks import POOLED, is_pooled
 
@@ -48,6 +49,15 @@ def check_teams(
         )
         for slug in unknown_teams(roles, using=databases[0])
     ]
+
+
+@register
+def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Rules that look at the clock need a zone that exists; without one they could not tell the hour."""
+    if is_zone(settings.DESK_TIME_ZONE):
+        return []
+    hint = "Name one of the IANA database, such as Europe/Berlin."
+    return [Error(f"DESK_TIME_ZONE is {settings.DESK_TIME_ZONE!r}, which is no time zone.", hint=hint, id="agentdesk.E020")]
 
 
 @register

@@ -87,6 +87,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "agentdesk.live.delivery.delivery",
+                "approvals.web.halted.halted",
             ],
         },
     },
@@ -228,6 +229,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 USE_TZ = True
 TIME_ZONE = "UTC"
+DESK_TIME_ZONE = env.str("DESK_TIME_ZONE", default="UTC")  # of rules that look at the clock
 LOCALE_PATHS = [BASE_DIR / "locale"]
 _EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
 vars().update(_EMAIL)

@@ -127,6 +127,7 @@ class AskIn(Schema, extra="forbid"):
     reason: Text = Field("", max_length=20_000)
     subject: Text = Field("", max_length=100_000)
     risk: Risk = Field(Risk.MEDIUM, description="What an admin of the desk says counts where it is higher.")
+    confidence: float | None = Field(None, ge=0, le=1, description="The agent's own. Rules may ask or deny by it, never allow.")
     allowed: list[PeoplesVerdict] | None = Field(
         None, min_length=1, description="What people may decide: all but respond by default."
     )

@@ -12,10 +12,10 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import decode, digest
 from agentdesk.ids import new_id
 from agentdesk.people.models import Role, Team, User
-from approvals import sources
+from approvals import sources, switches, tools
 from approvals.answers import problems
 from approvals.errors import InvalidAnswer, KeyReused, NotAllowed
-from approvals.models import Approval, Evaluation, Tool
+from approvals.models import Approval, Evaluation, Halt, Tool
 from approvals.models.rules import Effect as RuleVerdict
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
@@ -47,16 +47,19 @@ class Question:
     reason: str = ""
     subject: str = ""
     risk: Risk = Risk.MEDIUM
+    confidence: float | None = None  # of the agent in itself, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """``approval`` is None when a rule allows the action: then nobody is asked. ``new``: made by this call."""
+    """``approval`` is None when a rule allows the action: then nobody is asked. ``new``: made by this call. ``because``: why
+    it is denied, where that is no rule."""
 
     verdict: str
     approval: Approval | None
     evaluation_id: UUID | None
     new: bool
+    because: str = ""
 
 
 def ask(question: Question, *, actor: Actor) -> Asked:
@@ -71,7 +74,7 @@ def ask(question: Question, *, actor: Actor) -> Asked:
     _check_schemas(question)
     asked = _ask(question, actor, actor.user)
     if asked.verdict == RuleVerdict.DENY:  # raised outside the transaction: the evaluation stays on record
-        raise Denied
+        raise Denied(asked.because)
     return asked
 
 
@@ -87,6 +90,8 @@ def _ask(question: Question, actor: Actor, user: User) -> Asked:
         ):
             raise KeyReused
         return Asked(RuleVerdict.ASK, known, known.evaluation_id, new=False)
+    if off := switches.why_off(tool, halted=Halt.standing().exists()):
+        return Asked(RuleVerdict.DENY, None, None, new=False, because=off)
     evaluation = evaluate_action(_facts(question, team, tool), sources.API, question.source_ref)
     if evaluation.verdict != RuleVerdict.ASK:
         return Asked(evaluation.verdict, None, evaluation.pk, new=False)
@@ -110,19 +115,18 @@ def _tool(question: Question, team: Team) -> Tool:
     NotAllowed for an agent of another team."""
     if Tool.objects.filter(agent=question.agent).exclude(team=team).exists():
         raise NotAllowed(_("That agent belongs to another team."))
-    first_seen = {
-        "team": team, "labels_from": "run", "schema": question.args_schema or {}, "risk": question.risk,
-        "schema_version": _schema_version(question),
-    }  # fmt: skip
-    tool, _made = Tool.objects.get_or_create(agent=question.agent, name=question.action, defaults=first_seen)
-    return tool
+    known = Tool.objects.filter(agent=question.agent, name=question.action).first()
+    description = known.accepted_description if known else ""  # that of a question is not the tool's
+    code = tools.Code(question.action, description, question.args_schema or None, {"risk": question.risk})
+    return tools.seen(question.agent, team.pk, code)
 
 
 def _facts(question: Question, team: Team, tool: Tool) -> Facts:
     return Facts(
         agent=question.agent, team_id=team.pk, action=question.action, args=question.args, effect=tool.effect,
-        egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run", run_input=None,
-        schema_version=_schema_version(question),
+        egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run",
+        schema_changed=tool.is_changed, run_input=None,
+        schema_version=_schema_version(question), confidence=question.confidence,
     )  # fmt: skip
 
 

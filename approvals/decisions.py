@@ -27,6 +27,7 @@ from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action, would_be
+from approvals.policy.replay import facts_of
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size, reopen, touch
 from approvals.signals import decided, tell
@@ -148,7 +149,7 @@ def draft(
     bound = _digest_with(approval, final)
     requirements = freeze(approval.requirements, approval.team_id)
     if bound != approval.digest:
-        judged = would_be(_facts_with(approval, final))
+        judged = would_be(_facts_with(approval, final), approval.source, approval.source_ref, of=approval.evaluation)
         requirements = _united(approval, judged.effect, judged.requirements, [rule.as_json() for rule in judged.rules])
     voters = {vote.user.pk}
     if bound == approval.digest and requirements["count"] > 1:
@@ -384,15 +385,19 @@ def _changed_args(approval: Approval, vote: _Vote) -> dict[str, Any]:
 def _required_for(approval: Approval, args: dict[str, Any]) -> tuple[Requirements, int | None]:
     """What the policy wants for changed arguments, on top of what was frozen. Raises NotAllowed where a rule denies them."""
     evaluation = evaluate_action(
-        _facts_with(approval, args), source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED
-    )
+        _facts_with(approval, args), source=approval.source, source_ref=approval.source_ref, occasion=Occasion.MODIFIED,
+        of=approval.evaluation,
+    )  # fmt: skip
     return _united(approval, evaluation.verdict, evaluation.requirements, evaluation.rules), evaluation.policy_version
 
 
 def _facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
+    recorded = approval.evaluation.facts if approval.evaluation else {}
+    asked = facts_of(recorded) if recorded else None  # none where they were erased
     return Facts(
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
+        run_input=asked.run_input if asked else None, confidence=asked.confidence if asked else None,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -178,6 +179,22 @@ def touch(approval_id: UUID | str) -> None:
     """What the approval's page shows beside it has changed, such as the call's result: let open pages know."""
     if Approval.objects.filter(pk=approval_id).update(revision=F("revision") + 1):
         moves.show(Approval.objects.only("revision").get(pk=approval_id))
+
+
+def void(decision: Decision, because: str) -> bool:
+    """The decision was taken, and what it is about was stopped before it started: on record it did not count. False: it was
+    void already."""
+    if not Decision.objects.filter(pk=decision.pk, voided_at__isnull=True).update(
+        voided_at=timezone.now(), void_reason=because
+    ):
+        return False
+    moves.enter(
+        decision.approval, "decision.voided", actor=Actor.desk(),
+        before={"decision": decision.pk, "verdict": decision.verdict}, after={"voided": True}, content={"reason": because},
+    )  # fmt: skip
+    # Apart from this transaction: deciding locks the approval first and the decision then, the other way round.
+    transaction.on_commit(partial(touch, decision.approval_id), robust=True)
+    return True
 
 
 def _check(ask: Ask) -> None:

@@ -1,13 +1,15 @@
 """Agents, as their teams' admins set them; runs, steps and tool calls for reading."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.db import transaction
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from jsonschema import Draft202012Validator, SchemaError
@@ -15,6 +17,8 @@ from jsonschema import Draft202012Validator, SchemaError
 from agentdesk.admin_site import ReadOnly, TeamScoped, administered
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import User
+from approvals.admin.switching import switch_page
+from approvals.admin.tools import SWITCH
 from approvals.models import Tool
 from runs import access, given
 from runs.errors import RunError
@@ -22,7 +26,7 @@ from runs.limits import LIMITS, MOST, field_of, stored
 from runs.models import Agent, ModelPrice, PinnedAnswer, Run, Step, ToolCall
 
 EDITABLE = [
-    "name", "description", "team", "enabled", "limits", "rules_answer_interrupts", "partial_answers", "config", "context",
+    "name", "description", "team", "limits", "rules_answer_interrupts", "partial_answers", "config", "context",
 ]  # fmt: skip
 PRICED = ["provider", "model", "input_price", "output_price", "cached_price", "currency", "valid_from", "note"]
 
@@ -44,7 +48,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 
     class Meta:
         model = Agent
-        fields = ["name", "description", "team", "enabled", "rules_answer_interrupts", "partial_answers", "config", "context"]
+        fields = ["name", "description", "team", "rules_answer_interrupts", "partial_answers", "config", "context"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,13 +79,21 @@ class AgentAdmin(TeamScoped):
     list_filter = ["enabled"]
     list_select_related = ["team"]
     search_fields = ["name", "slug"]
-    readonly_fields = ["slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
+    readonly_fields = [*SWITCH, "slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "description", "team", "enabled", "rules_answer_interrupts", "partial_answers"]}),
+        (None, {"fields": ["name", "slug", "description", "team", "rules_answer_interrupts", "partial_answers"]}),
+        (_("Switch"), {"fields": [*SWITCH]}),
         (_("Limits of its runs; empty: the desk's default"), {"fields": list(LIMITS)}),
         (_("Given to its graph at each run"), {"fields": ["config", "context"]}),
         (_("From its code"), {"fields": ["manifest", "graph", "code_version", "loaded_at", "load_error"]}),
     ]
+
+    def get_urls(self) -> Any:
+        switch = self.admin_site.admin_view(self.switch)
+        return [path("<uuid:agent_id>/switch/", switch, name="runs_agent_switch"), *super().get_urls()]
+
+    def switch(self, request: HttpRequest, agent_id: UUID) -> HttpResponse:
+        return switch_page(self, request, get_object_or_404(Agent, pk=agent_id))
 
     @admin.display(boolean=True, description=_("loaded"))
     def is_loaded(self, agent: Agent) -> bool:

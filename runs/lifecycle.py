@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
 from agentdesk import faults
@@ -20,7 +20,7 @@ from agentdesk.digests import encode
 from agentdesk.live.push import hint, push
 from approvals import decisions, requests
 from approvals.errors import Consumed
-from approvals.models import Approval, Decision
+from approvals.models import Approval, Decision, Halt
 from approvals.states import OPEN, Kind, Status
 from runs import calls, given, limits, threads
 from runs.access import may_operate, may_start
@@ -60,9 +60,12 @@ def start(
     Raises UnknownAgent (also for an agent that the actor may not see), AgentUnavailable, InvalidInput, InputTooLarge,
     InvalidLimit.
     """
-    agent = Agent.objects.select_related("team").filter(slug=agent_slug).first()
+    agents = Agent.objects.select_related("team").annotate(halted=Exists(Halt.standing()))
+    agent: Any = agents.filter(slug=agent_slug).first()
     if agent is None or (actor.user is not None and not may_start(actor.user, agent)):
         raise UnknownAgent(f"There is no agent {agent_slug!r}.")
+    if agent.halted:
+        raise AgentUnavailable("The desk is switched off.")
     if not agent.enabled:
         raise AgentUnavailable("This agent is switched off.")
     if agent.load_error:
@@ -188,6 +191,8 @@ def fork(
     the same post twice makes one run. Raises NotAllowed, UnknownCheckpoint, AgentUnavailable, InvalidInput, InputTooLarge.
     """
     parent = _operable(run_id, actor)
+    if Halt.standing().exists():
+        raise AgentUnavailable("The desk is switched off.")
     if not parent.agent.enabled:
         raise AgentUnavailable("This agent is switched off.")
     if run_input is not None:

@@ -26,9 +26,11 @@ ACTIONS = frozenset(
         "approval.expired", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
         "decision.delivered", "decision.unused", "decision.voided",
         "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered",
-        "tool.changed", "agent.registered", "agent.changed", "user.changed", "team.changed", "membership.changed",
-        "price.added", "price.changed", "price.removed", "token.created", "token.revoked",
-        "login.succeeded", "login.failed", "logout",
+        "tool.unknown", "tool.changed", "tool.accepted", "tool.switched_off", "tool.switched_on",
+        "agent.registered", "agent.changed", "agent.switched_off", "agent.switched_on", "desk.switched_off", "desk.switched_on",
+        "user.changed", "team.changed", "membership.changed",
+        "price.added", "price.changed", "price.removed",
+        "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
     }
 )  # fmt: skip
 

@@ -29,10 +29,12 @@ LABELS = {
     "glob": _("fits the pattern"),
     "exists": _("is given"),
     "length": _("has a length of"),
+    "between": _("is between (hours of the day)"),
 }
 SPARE_ROWS = 3
 MOST_ROWS = 100
-PLAIN_TEXT = {"contains", "starts", "ends", "glob", "length"}
+FACTS = ["@time", "@weekday", "@confidence", "@count.1h", "@count.run", "@sum.1d.amount", "@effect", "@egress", "@risk"]
+PLAIN_TEXT = {"contains", "starts", "ends", "glob", "length", "between"}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 

@@ -18,13 +18,14 @@ from agentdesk.admin_site import TeamScoped, administered
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import digest
 from agentdesk.people.models import Team, User
-from approvals.admin.conditions import ConditionsField
+from approvals.admin.conditions import FACTS, ConditionsField
 from approvals.admin.tools import tools_of
 from approvals.admin.trying import known_tools, preview, preview_page, try_page
 from approvals.models import Rule
 from approvals.models.rules import Effect as Verdict
 from approvals.models.tools import Effect
 from approvals.policy.agreement import agreement
+from approvals.policy.conditions import problems_of_all
 from approvals.policy.lint import Finding, lint, lint_rule
 from approvals.policy.versions import current, publish, snapshot
 
@@ -60,7 +61,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     conditions = ConditionsField(
         label=_("Conditions"),
         required=False,
-        help_text=_("All must hold. Several values of “is one of” are separated by commas. None: the rule always applies."),
+        help_text=_(
+            "All must hold. Several values of “is one of” are separated by commas. None: the rule always applies. Beside"
+            " arguments: @time is between 09:00-17:00, @weekday is one of mon, tue; @count.1h (calls of this tool by this agent"
+            " in the last hour, this one included), @count.run, @sum.1d.amount; @confidence (to ask or deny only)."
+        ),
     )
     effects = forms.MultipleChoiceField(
         label=_("Effects"),
@@ -104,7 +109,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         self.fields["agent"].widget.known = sorted({tool.agent for tool in tools})
         self.fields["action"].widget.known = sorted({tool.name for tool in tools})
         paths = {name for tool in tools for name in tool.schema.get("properties", {})}
-        self.fields["conditions"].widget.paths = sorted(paths)
+        self.fields["conditions"].widget.paths = [*sorted(paths), *FACTS]
 
     def _offer_teams(self) -> None:
         """A team's admin writes rules for their teams; only a superuser for the whole desk."""
@@ -118,6 +123,15 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         chosen = self.before["reviewer_teams"] if self.before else []
         reviewers: Any = self.fields["reviewer_teams"]
         reviewers.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk__in=chosen))
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        conditions = self.cleaned_data.get("conditions")
+        if conditions and self.cleaned_data.get("verdict") == Verdict.ALLOW:
+            found = problems_of_all(conditions, allows=True)
+            if found:
+                self.add_error("conditions", found)
+        return cleaned
 
     def candidate(self) -> dict[str, Any]:
         """The rule as it would be in force, of a valid form that is not saved."""

@@ -1,37 +1,103 @@
 """Tools: their labels belong to admins, all else to the agent's code."""
 
 from typing import Any
+from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agentdesk.admin_site import TeamScoped, administered
+from agentdesk.admin_site import Alarm, TeamScoped, administered, alarming
 from agentdesk.audit.record import Actor, record
+from approvals import tools
+from approvals.admin.switching import switch_page
 from approvals.models import Tool
 
-LABELS = ["enabled", "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds"]
+LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds"]
 FROM_CODE = ["agent", "name", "team", "description", "schema", "schema_version", "labels_from", "first_seen_at", "updated_at"]
+MOST_ALARMS = 50  # of each kind
+SWITCH = ["enabled", "switched_at", "switched_by_label", "switched_because"]
+
+
+class Reviewed(admin.SimpleListFilter):
+    """Changed since an admin reviewed it, or not."""
+
+    title = _("changed since reviewed")
+    parameter_name = "changed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        if self.value() not in ("yes", "no"):
+            return queryset
+        changed = tools.changed(queryset)
+        return changed if self.value() == "yes" else queryset.exclude(pk__in=changed)
 
 
 @admin.register(Tool)
 class ToolAdmin(TeamScoped):
-    list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from"]
-    list_filter = ["enabled", "effect", "risk", "labels_from"]
+    list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed"]
+    list_filter = ["enabled", "effect", "risk", "labels_from", Reviewed]
     search_fields = ["name", "agent"]
-    readonly_fields = FROM_CODE
+    readonly_fields = [*FROM_CODE, *SWITCH]
     fieldsets = [
         (None, {"fields": ["name", "agent", "team", *LABELS]}),
+        (_("Switch"), {"fields": [*SWITCH]}),
         (_("From its code"), {"fields": ["description", "schema", "schema_version", "labels_from"]}),
         (_("Seen"), {"fields": ["first_seen_at", "updated_at"]}),
     ]
+
+    @admin.display(boolean=True, description=_("as reviewed"))
+    def is_as_reviewed(self, tool: Tool) -> bool:
+        return not tool.is_changed
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a tool comes with its agent
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # it would come back with the next load; switch it off instead
+
+    def get_urls(self) -> Any:
+        accept = self.admin_site.admin_view(self.accept)
+        switch = self.admin_site.admin_view(self.switch)
+        return [
+            path("<uuid:tool_id>/accept/", accept, name="approvals_tool_accept"),
+            path("<uuid:tool_id>/switch/", switch, name="approvals_tool_switch"),
+            *super().get_urls(),
+        ]
+
+    def switch(self, request: HttpRequest, tool_id: UUID) -> HttpResponse:
+        return switch_page(self, request, get_object_or_404(Tool, pk=tool_id))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """With what changed since an admin reviewed the tool."""
+        tool = self.get_object(request, object_id)
+        if tool is not None and self.owns(request, tool) and tool.is_changed:
+            extra_context = {**(extra_context or {}), "changed": tool, "differences": tools.differences(tool)}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def accept(self, request: HttpRequest, tool_id: UUID) -> HttpResponse:
+        """POST: the tool, as it was shown, is the one that rules speak about."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        tool = get_object_or_404(Tool, pk=tool_id)
+        if not self.has_change_permission(request, tool):
+            raise PermissionDenied
+        try:
+            accepted = tools.accept(tool_id, request.POST.get("version", ""), Actor.from_request(request, "admin"))
+        except tools.ChangedAgain as error:
+            messages.error(request, str(error))
+        else:
+            told = gettext("Accepted: rules may allow this tool again.") if accepted else gettext("This was accepted already.")
+            messages.success(request, told)
+        return HttpResponseRedirect(reverse("admin:approvals_tool_change", args=[tool_id]))
 
     @transaction.atomic
     def save_model(self, request: HttpRequest, obj: Tool, form: Any, change: bool) -> None:
@@ -50,8 +116,24 @@ class ToolAdmin(TeamScoped):
             )  # fmt: skip
 
 
+@alarming
+def alarms(request: HttpRequest) -> list[Alarm]:
+    """Tools that were used without anybody having registered them, and those that changed since they were reviewed."""
+    teams = administered(request)
+    mine = Tool.objects.all() if teams is None else Tool.objects.filter(team__in=teams)
+    found = [
+        (tool, gettext("%(tool)s was used, and nobody had registered it. People are asked until it is labelled."))
+        for tool in tools.unknown(mine)[:MOST_ALARMS]
+    ]
+    found += [
+        (tool, gettext("%(tool)s changed since it was reviewed. People are asked until it is accepted."))
+        for tool in tools.changed(mine)[:MOST_ALARMS]
+    ]
+    return [Alarm(text % {"tool": tool}, reverse("admin:approvals_tool_change", args=[tool.pk])) for tool, text in found]
+
+
 def tools_of(request: HttpRequest) -> list[Tool]:
     """The tools of the teams that the user administers."""
     teams = administered(request)
-    tools = Tool.objects.only("agent", "name", "team", "effect", "schema")
-    return list(tools if teams is None else tools.filter(team__in=teams))
+    rows = Tool.objects.only("agent", "name", "team", "effect", "schema")
+    return list(rows if teams is None else rows.filter(team__in=teams))

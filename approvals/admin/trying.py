@@ -1,14 +1,17 @@
 """Rules tried before they are in force: on one call, and on the calls of the last days."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -17,8 +20,9 @@ from agentdesk.admin_site import administered
 from approvals.admin.tools import tools_of
 from approvals.models import Evaluation, Tool
 from approvals.models.rules import Effect as Verdict
-from approvals.policy.evaluate import Facts, RuleSnapshot, evaluate
+from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, evaluate, tallies_for
 from approvals.policy.lint import Known, lint_rule
+from approvals.policy.measure import measure
 from approvals.policy.replay import DAYS, Kind, facts_of, past_calls, replay, with_rule
 from approvals.policy.versions import current
 
@@ -63,6 +67,15 @@ class TryForm(forms.Form):
         help_text=_("As JSON; only needed where a rule looks at @input."),
     )  # fmt: skip
 
+    at = forms.DateTimeField(
+        label=_("When"), required=False,
+        help_text=_("In UTC, such as 2026-11-22 18:30. Empty: now. What rules count is counted up to then."),
+    )  # fmt: skip
+    confidence = forms.FloatField(
+        label=_("The agent's confidence"), required=False, min_value=0, max_value=1,
+        help_text=_("Between 0 and 1; only needed where a rule looks at @confidence."),
+    )  # fmt: skip
+
     def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         teams = administered(request)
@@ -73,8 +86,10 @@ class TryForm(forms.Form):
         tool: Tool = self.cleaned_data["tool"]
         return Facts(
             agent=tool.agent, team_id=tool.team_id, action=tool.name, args=self.cleaned_data["args"], effect=tool.effect,
-            egress=tool.egress, risk=tool.risk, tool_known=tool.labels_from != "run", schema_version=tool.schema_version,
-            run_input=self.cleaned_data["run_input"],
+            egress=tool.egress, risk=tool.risk, tool_known=tool.labels_from != "run", schema_changed=tool.is_changed,
+            schema_version=tool.schema_version, run_input=self.cleaned_data["run_input"],
+            at=self.cleaned_data["at"] or timezone.now(), zone=settings.DESK_TIME_ZONE,
+            confidence=self.cleaned_data["confidence"],
         )  # fmt: skip
 
 
@@ -87,7 +102,7 @@ def try_page(request: HttpRequest, admin: Any) -> HttpResponse:
     form = TryForm(request, given, initial=_initial(past))
     version, rules = current()
     facts = form.facts() if given is not None and form.is_valid() else past
-    verdict = None if facts is None else evaluate(facts, rules)
+    verdict = None if facts is None else evaluate(_counted(facts), rules)
     context = {
         **admin.admin_site.each_context(request), "opts": admin.opts, "title": _("Try the rules on a call"), "form": form,
         "facts": facts, "verdict": verdict, "said": None if verdict is None else VERDICTS[verdict.effect], "version": version,
@@ -103,13 +118,23 @@ VERDICTS = {
 }
 
 
+def _counted(facts: Facts) -> Facts:
+    """The facts with what rules count, as the record has it; a call that was recorded keeps what was counted then."""
+    rules = [ReadyRule.of(rule) for rule in current()[1]]
+    missing = {tally for tally in tallies_for(facts, rules) if tally.path not in facts.tallies}
+    if not missing or facts.at is None:
+        return facts
+    found = measure(facts, missing, source="", source_ref="", at=facts.at, before=facts.at)
+    return replace(facts, tallies={**found, **facts.tallies})
+
+
 def _recorded(request: HttpRequest) -> Facts | None:
     """The facts of the evaluation that the address names, where the user administers its team."""
     try:
         row = Evaluation.objects.filter(pk=UUID(request.GET.get("evaluation", ""))).first()
     except ValueError:
         return None
-    facts = facts_of(row.facts) if row is not None else None
+    facts = facts_of(row.facts) if row is not None and row.facts else None  # none where they were erased
     teams = administered(request)
     return facts if facts is not None and (teams is None or facts.team_id in teams) else None
 
@@ -118,7 +143,8 @@ def _initial(facts: Facts | None) -> dict[str, Any]:
     if facts is None:
         return {}
     tool = Tool.objects.filter(agent=facts.agent, name=facts.action).first()
-    return {"tool": tool, "args": dict(facts.args), "run_input": facts.run_input}
+    return {"tool": tool, "args": dict(facts.args), "run_input": facts.run_input, "at": facts.at,
+            "confidence": facts.confidence}  # fmt: skip
 
 
 def preview(request: HttpRequest, candidate: RuleSnapshot) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Evaluation(models.Model):
     requirements = models.JSONField(default=dict)
     policy_version = models.BigIntegerField(null=True)
     error = models.TextField(blank=True)
+    counted = models.BooleanField(default=True, help_text=_("Counts where rules count calls: it was no rehearsal."))
     occasion = models.CharField(max_length=16, choices=Occasion, default=Occasion.PROPOSED)
 
     class Meta:

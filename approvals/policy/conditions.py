@@ -1,7 +1,10 @@
 """Conditions of a rule, such as ``{"path": "amount", "op": "<=", "value": 50}``. Pure.
 
 A path leads into the arguments: ``amount``, ``customer.email``, ``lines.0.price``; ``lines.*.price`` means every entry. A path
-that starts with ``@`` names a fact about the action: ``@effect``, ``@egress``, ``@risk``, or ``@input.…`` for the run's input.
+that starts with ``@`` names a fact about the action: ``@effect``, ``@egress``, ``@risk``, ``@input.…`` for the run's input,
+``@time`` and ``@weekday`` (:mod:`approvals.policy.clock`), ``@count.…`` and ``@sum.…`` (:mod:`approvals.policy.tallies`), and
+``@confidence``, what the agent says of its own certainty, between 0 and 1. That is no reason to let anything through, so rules
+that allow may not use it.
 
 A condition is true, false, or cannot be told (the argument is missing, or of another type). Every doubt is read in the
 direction that lets less through: it matches for rules that ask or deny, and does not match for rules that allow.
@@ -18,8 +21,15 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length")
-FACTS = ("@effect", "@egress", "@risk", "@input")
+from approvals.policy.clock import WEEKDAYS, is_within, is_zone, span_of
+from approvals.policy.paths import values_at
+from approvals.policy.tallies import Tally, tally_of
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between")
+FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confidence", "@count", "@sum")
+CLOCK = ("@time", "@weekday")
+NUMBERS = ("@confidence", "@count", "@sum")
+TALLY = "@tally"  # where the counts and sums of a call stand, by their whole paths
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: bool(a < b),
     "<=": lambda a, b: bool(a <= b),
@@ -28,6 +38,7 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
 }
+_NO_ARGUMENTS = frozenset({*FACTS, TALLY})
 LONGEST_NUMBER = 400
 LONGEST_PATTERN = 200
 MISSING = object()
@@ -59,12 +70,15 @@ class Condition:
     value: Any
     parts: tuple[str, ...]
     test: Callable[[Any], bool] | None
+    tally: Tally | None = None
 
     def tell(self, scope: Mapping[str, Any], *, every: bool) -> Told:
         """Look it up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values of a
         ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
         if self.test is None:
             return Told(self.path, self.op, self.value, None, None)
+        if self.parts[0] == "*":  # every argument; a fact is none
+            scope = {name: item for name, item in scope.items() if name not in _NO_ARGUMENTS}
         found = values_at(scope, self.parts)
         actual = found if "*" in self.parts else (found[0] if found else None)
         if self.op == "exists":
@@ -76,13 +90,18 @@ class Condition:
         return Told(self.path, self.op, self.value, actual, _together(results, every=every))
 
 
-def ready(condition: Any) -> Condition:
-    """``condition`` as an admin wrote it, made ready once for many calls. Never raises."""
+def ready(condition: Any, *, allows: bool = False) -> Condition:
+    """``condition`` as an admin wrote it, made ready once for many calls; ``allows``: of a rule that allows. Never raises."""
     path, op, value = (_part(condition, name) for name in ("path", "op", "value"))
-    if problems(condition):
+    if problems(condition, allows=allows):
         return Condition(str(path), str(op), value, (), None)
     value = condition.get("value", True)
-    return Condition(path, op, value, tuple(path.split(".")), _test(op, value))
+    tally = tally_of(path)
+    if tally is not None:
+        return Condition(path, op, value, (TALLY, path), _test(op, value), tally)
+    fact, _dot, zone = path.partition(".")
+    parts = (fact, zone) if fact in CLOCK else tuple(path.split("."))
+    return Condition(path, op, value, parts, _test(op, value))
 
 
 def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
@@ -90,8 +109,9 @@ def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
     return ready(condition).tell(scope, every=every)
 
 
-def problems(condition: Any) -> list[str]:
-    """What is wrong with ``condition`` as an admin wrote it, in words; empty when it can be used."""
+def problems(condition: Any, *, allows: bool = False) -> list[str]:
+    """What is wrong with ``condition`` as an admin wrote it, in words; empty when it can be used. ``allows``: in a rule that
+    allows."""
     if not isinstance(condition, Mapping):
         return [_("A condition has a path, an operator and a value.")]
     found = [_("Unknown part “%(name)s”.") % {"name": name} for name in condition if name not in ("path", "op", "value")]
@@ -102,31 +122,20 @@ def problems(condition: Any) -> list[str]:
         found.append(_("Unknown fact “%(path)s”. Known are: %(facts)s.") % {"path": path, "facts": ", ".join(FACTS)})
     if op not in OPERATORS:
         found.append(_("Unknown operator “%(op)s”. Known are: %(known)s.") % {"op": op, "known": " ".join(OPERATORS)})
-    elif text := _bad_value(op, value):
+    elif text := _bad_value(op, value) or _bad_fact(path, op, value, allows=allows):
         found.append(text)
     return found
 
 
-def problems_of_all(conditions: Any) -> list[str]:
+def problems_of_all(conditions: Any, *, allows: bool = False) -> list[str]:
     """The same for the list of a rule, each with the number of its condition."""
     if not isinstance(conditions, list):
         return [_("Conditions are a list.")]
     return [
         _("Condition %(number)d: %(text)s") % {"number": number, "text": text}
         for number, condition in enumerate(conditions, 1)
-        for text in problems(condition)
+        for text in problems(condition, allows=allows)
     ]
-
-
-def values_at(scope: Mapping[str, Any], parts: Sequence[str]) -> list[Any]:
-    """All values at a path, given as its parts; empty when it leads nowhere."""
-    found: list[Any] = [scope]
-    for part in parts:
-        if len(found) == 1 and type(found[0]) is dict and part != "*":  # nearly always, and quicker
-            found = [found[0][part]] if part in found[0] else []
-        else:
-            found = [item for parent in found for item in _children(parent, part)]
-    return found
 
 
 def number_of(value: Any) -> Decimal:
@@ -172,6 +181,9 @@ def _bad_value(op: str, value: Any) -> str:
         case "in":
             fits = isinstance(value, list) and value and all(_is_scalar(item) for item in value)
             return "" if fits else _("“in” takes a list of texts or numbers.")
+        case "between":
+            fits = isinstance(value, str) and span_of(value) is not None
+            return "" if fits else _("“between” takes a span of the day such as 09:00-17:00.")
         case "length":
             text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
             return "" if _LENGTH.fullmatch(text) else _("“length” takes a number, or a comparison such as “<= 10”.")
@@ -187,23 +199,32 @@ def _bad_value(op: str, value: Any) -> str:
     return "" if _is_scalar(value) else _("“%(op)s” takes a text, a number, true or false.") % {"op": op}
 
 
+def _bad_fact(path: Any, op: str, value: Any, *, allows: bool) -> str:
+    """What is wrong with a condition on one of the facts that take certain operators and values only."""
+    fact, _dot, rest = str(path).partition(".")
+    if (fact == "@time") != (op == "between"):
+        return _("“@time” and “between” go together, with a span such as 09:00-17:00.")
+    if fact in CLOCK and rest and not is_zone(rest):
+        return _("“%(zone)s” is no time zone. One is Europe/Berlin.") % {"zone": rest}
+    if fact == "@weekday":
+        days = value if isinstance(value, list) else [value]
+        if op not in ("=", "!=", "in") or any(day not in WEEKDAYS for day in days):
+            return _("“@weekday” is one of %(days)s.") % {"days": ", ".join(WEEKDAYS)}
+    if fact in ("@count", "@sum") and tally_of(str(path)) is None:
+        return _("Write @count.1h, @count.run, @sum.1d.amount: a number of m, h or d up to 31d, or run; for a sum an argument.")
+    if fact in NUMBERS and (op not in ORDER or number_or_none(value) is None):
+        return _("“%(path)s” is compared with a number.") % {"path": path}
+    if fact == "@confidence" and rest:
+        return _("“@confidence” is one number, between 0 and 1.")
+    if fact == "@confidence" and allows:
+        return _("What an agent says of its own confidence may ask or deny, and never allow.")
+    return ""
+
+
 def _is_scalar(value: Any) -> bool:
     if isinstance(value, float):
         return value == value and abs(value) != float("inf")
     return isinstance(value, str | int | bool | Decimal)
-
-
-def _children(parent: Any, part: str) -> list[Any]:
-    if isinstance(parent, Mapping):
-        if part == "*":
-            return list(parent.values())
-        return [parent[part]] if part in parent else []
-    if isinstance(parent, Sequence) and not isinstance(parent, str | bytes):
-        if part == "*":
-            return list(parent)
-        index = int(part) if part.isascii() and part.isdigit() and len(part) < 9 else len(parent)
-        return [parent[index]] if index < len(parent) else []
-    return []
 
 
 def _together(results: Sequence[bool | None], *, every: bool) -> bool | None:
@@ -230,6 +251,9 @@ def _test(op: str, value: Any) -> Callable[[Any], bool]:
             return lambda actual: not equal(actual)
         case "in":
             return _membership(value)
+        case "between":
+            span = span_of(str(value))
+            return lambda actual: span is not None and is_within(span, actual)
         case "length":
             return lambda actual: _length(actual, str(value))
         case "contains":

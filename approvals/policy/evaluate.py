@@ -5,13 +5,16 @@ Deny before ask before allow; nothing matches: ask. Only active rules count; sha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
 from approvals.models.rules import Effect, Rule
-from approvals.policy.conditions import Condition, Told, ready
+from approvals.policy.clock import Moment
+from approvals.policy.conditions import TALLY, Condition, Told, ready
 from approvals.policy.requirements import Requirements, normal, unite
+from approvals.policy.tallies import Tally
 
 type RuleSnapshot = Mapping[str, Any]
 
@@ -19,7 +22,9 @@ type RuleSnapshot = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of an action when it is proposed. ``args`` are plain. ``tool_known``: an admin or the agent's code has
-    labelled it; ``schema_changed``: it is not the one the rules were made for. Either doubt turns "allow" into "ask"."""
+    labelled it; ``schema_changed``: it is not the one the rules were made for. Either doubt turns "allow" into "ask". ``at`` is
+    the moment, ``zone`` the desk's time zone (an IANA name), ``confidence`` what the agent says of itself (0 to 1), ``tallies``
+    the counts and sums that rules look at, by their paths."""
 
     agent: str
     team_id: UUID | None
@@ -32,6 +37,10 @@ class Facts:
     schema_changed: bool = False
     run_input: Any = None
     schema_version: str = ""
+    at: datetime | None = None
+    zone: str = "UTC"
+    confidence: float | None = None
+    tallies: Mapping[str, Any] = field(default_factory=dict)
 
     def doubts(self) -> tuple[str, ...]:
         unknown = () if self.tool_known else ("tool_unknown",)
@@ -39,7 +48,11 @@ class Facts:
 
     def scope(self) -> dict[str, Any]:
         """Where the paths of conditions lead."""
-        facts = {"@effect": self.effect, "@egress": self.egress, "@risk": self.risk, "@input": self.run_input}
+        facts = {
+            "@effect": self.effect, "@egress": self.egress, "@risk": self.risk, "@input": self.run_input,
+            "@time": Moment(self.at, self.zone, "time"), "@weekday": Moment(self.at, self.zone, "weekday"),
+            "@confidence": self.confidence, TALLY: self.tallies,
+        }  # fmt: skip
         return {**self.args, **facts}
 
 
@@ -78,12 +91,16 @@ class ReadyRule:
     conditions: tuple[Condition, ...]
     team: str | None
     requires: dict[str, Any]
+    tallies: tuple[Tally, ...] = ()
 
     @classmethod
     def of(cls, rule: RuleSnapshot) -> "ReadyRule":
         """Raises KeyError for a rule without the parts of a snapshot."""
         team = None if rule["team"] is None else str(rule["team"])
-        return cls(rule, tuple(ready(condition) for condition in rule["conditions"]), team, required_by(rule))
+        allows = rule["verdict"] == Effect.ALLOW
+        conditions = tuple(ready(condition, allows=allows) for condition in rule["conditions"])
+        tallies = tuple(condition.tally for condition in conditions if condition.tally is not None)
+        return cls(rule, conditions, team, required_by(rule), tallies)
 
 
 def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdict:
@@ -101,6 +118,12 @@ def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdi
         return Verdict(Effect.ALLOW, rules=tuple(ordered))
     asking = [one.requires for one in matching if one.rule["verdict"] == Effect.ASK]
     return Verdict(Effect.ASK, unite(asking), tuple(ordered), doubts)
+
+
+def tallies_for(facts: Facts, rules: Sequence[ReadyRule]) -> set[Tally]:
+    """The counts and sums that rules about this action look at."""
+    team = str(facts.team_id)
+    return {tally for one in rules if one.tallies and concerns(one, facts, team) for tally in one.tallies}
 
 
 def explain(ready_rule: ReadyRule, scope: Mapping[str, Any]) -> Explained:

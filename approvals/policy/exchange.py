@@ -118,7 +118,7 @@ def read(text: str) -> list[Entry]:
     problems = [
         f"{_place(('rules', number))}: {problem}"
         for number, entry in enumerate(entries)
-        for problem in problems_of_all(entry.conditions)
+        for problem in problems_of_all(entry.conditions, allows=entry.verdict == "allow")
     ]
     if problems:
         raise BadPolicy(problems)

@@ -14,7 +14,9 @@ from django.utils.translation import gettext as _
 
 from approvals.models.rules import Effect, Rule
 from approvals.policy.bounds import contradiction, implies
+from approvals.policy.conditions import CLOCK, number_or_none
 from approvals.policy.evaluate import RuleSnapshot
+from approvals.policy.tallies import tally_of
 
 STRICTNESS = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.DENY: 2}
 
@@ -73,6 +75,8 @@ def _unknown_tool(rule: RuleSnapshot, mine: Sequence[Known], tools: Sequence[Kno
 
 
 def _never(rule: RuleSnapshot) -> Said:
+    if any(_counts_below_one(condition) for condition in rule["conditions"]):
+        return [("never", _("It never matches: a count includes the call itself, so it is never less than one."))]
     path = contradiction(rule["conditions"])
     if not path:
         return []
@@ -82,8 +86,17 @@ def _never(rule: RuleSnapshot) -> Said:
     return [("never", told % {"path": path})]
 
 
+def _counts_below_one(condition: Mapping[str, Any]) -> bool:
+    value = number_or_none(condition.get("value"))
+    if not str(condition.get("path", "")).startswith("@count.") or value is None:
+        return False
+    return value <= 1 if condition.get("op") == "<" else value < 1 if condition.get("op") in ("<=", "=") else False
+
+
 def _unknown_arguments(rule: RuleSnapshot, mine: Sequence[Known]) -> Said:
-    names = {path.split(".")[0] for path in (str(c.get("path", "")) for c in rule["conditions"]) if not path.startswith("@")}
+    paths = [str(condition.get("path", "")) for condition in rule["conditions"]]
+    names = {path.split(".")[0] for path in paths if not path.startswith("@")}
+    names |= {tally.argument[0] for path in paths if (tally := tally_of(path)) is not None and tally.argument}
     open_ended = any(tool.schema.get("additionalProperties") is True or "properties" not in tool.schema for tool in mine)
     if not mine or open_ended:
         return []
@@ -106,13 +119,16 @@ def _beside_others(rule: RuleSnapshot, rules: Sequence[RuleSnapshot]) -> Said:
 
 
 def _broad(rule: RuleSnapshot, mine: Sequence[Known]) -> Said:
-    if rule["verdict"] != Effect.ALLOW or rule["conditions"]:
+    narrowing = [c for c in rule["conditions"] if str(c.get("path", "")).split(".")[0] not in CLOCK]
+    if rule["verdict"] != Effect.ALLOW or narrowing:
         return []
     writing = sorted({tool.name for tool in mine if tool.effect != "read"})
     if not writing:
         return []
     shown = ", ".join(writing[:5]) + (", …" if len(writing) > 5 else "")
     told = _("It lets through whatever is asked of tools that change something, without any condition: %(tools)s.")
+    if rule["conditions"]:
+        told = _("At its hours it lets through whatever is asked of tools that change something: %(tools)s.")
     return [("broad", told % {"tools": shown})]
 
 

@@ -1,16 +1,22 @@
 """Evaluations on record: the policy's word on one action, with the facts it saw."""
 
 import logging
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import DatabaseError
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from agentdesk.digests import action_digest, encode
 from approvals.models import Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate
+from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate, tallies_for
+from approvals.policy.measure import hold, measure
 from approvals.policy.requirements import normal
+from approvals.policy.tallies import Tally
 from approvals.policy.versions import current_ready
 
 logger = logging.getLogger(__name__)
@@ -18,48 +24,101 @@ logger = logging.getLogger(__name__)
 LONGEST_ACTUAL = 200
 
 
-def evaluate_action(facts: Facts, source: str, source_ref: str, occasion: Occasion = Occasion.PROPOSED) -> Evaluation:
-    """Evaluate ``facts`` under the newest policy version and write that down.
+def evaluate_action(
+    facts: Facts,
+    source: str,
+    source_ref: str,
+    occasion: Occasion = Occasion.PROPOSED,
+    *,
+    counted: bool = True,
+    in_turn: bool = True,
+    of: Evaluation | None = None,
+) -> Evaluation:
+    """Evaluate ``facts`` under the newest policy version and write that down. ``counted``: False for a rehearsal, and for what
+    is asked once more at the gate. ``in_turn``: False where one transaction evaluates several actions, which people are asked
+    about anyway: waiting for others with a lock in hand, two such could wait for each other. ``of``: what was said when the
+    call was proposed, where this is not the first time.
 
     Fails closed: whatever goes wrong in the rules, the verdict is ask, and ``error`` says why. A database that cannot be
     asked raises; then nothing is recorded and nothing may run.
     """
-    version: int | None = None
-    error, reads_input = "", False
-    try:
-        version, rules = current_ready()
-        reads_input = any(_reads_input(one) for one in rules)
-        verdict = evaluate(facts, rules)
-    except DatabaseError:
-        raise
-    except Exception as problem:
-        logger.exception("policy evaluation failed; asking", extra={"agent": facts.agent, "action": facts.action})
-        verdict, error = Verdict(Effect.ASK, normal({})), f"{type(problem).__name__}: {problem}"
+    with transaction.atomic(savepoint=False):  # a lock on what is counted lasts until the evaluation is there for others
+        begun = replace(facts, zone=settings.DESK_TIME_ZONE)
+        in_turn = in_turn and counted and occasion != Occasion.EXECUTING
+        return _evaluate(begun, source, source_ref, occasion, counted=counted, in_turn=in_turn, of=of)
+
+
+def would_be(facts: Facts, source: str, source_ref: str, *, of: Evaluation | None) -> Verdict:
+    """The policy's word on ``facts``, changed by a person, as :func:`evaluate_action` would record it now. Nothing is written,
+    so nobody is waited for."""
+    begun = replace(facts, zone=settings.DESK_TIME_ZONE)
+    return _judge(begun, source, source_ref, Occasion.MODIFIED, in_turn=False, of=of).verdict
+
+
+def _evaluate(
+    facts: Facts, source: str, source_ref: str, occasion: Occasion, *, counted: bool, in_turn: bool, of: Evaluation | None
+) -> Evaluation:
+    judged = _judge(facts, source, source_ref, occasion, in_turn=in_turn, of=of)
+    facts, verdict = judged.facts, judged.verdict
     return Evaluation.objects.create(
         source=source,
         source_ref=source_ref,
         agent=facts.agent,
         action=facts.action,
         digest=action_digest(facts.agent, facts.action, facts.schema_version, dict(facts.args)),
-        facts=_facts_json(facts, with_input=reads_input),
+        facts=_facts_json(facts, with_input=judged.reads_input),
         verdict=verdict.effect,
         rules=[_shortened(rule.as_json()) for rule in verdict.rules],
         requirements=verdict.requirements if verdict.effect == Effect.ASK else {},
-        policy_version=version,
-        error=_plain(error),
+        policy_version=judged.version,
+        error=_plain(judged.error),
         occasion=occasion,
+        counted=counted and occasion == Occasion.PROPOSED,
     )
 
 
-def would_be(facts: Facts) -> Verdict:
-    """The policy's word on ``facts`` as :func:`evaluate_action` would record it, without recording it."""
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict with all that it rests on. ``error`` says what went wrong in the rules; then they ask."""
+
+    facts: Facts
+    verdict: Verdict
+    version: int | None
+    reads_input: bool
+    error: str = ""
+
+
+def _judge(facts: Facts, source: str, source_ref: str, occasion: Occasion, *, in_turn: bool, of: Evaluation | None) -> _Judged:
+    version: int | None = None
+    reads_input = False
     try:
-        return evaluate(facts, current_ready()[1])
+        version, rules = current_ready()
+        reads_input = any(_reads_input(one) for one in rules)
+        if (tallies := tallies_for(facts, rules)) and in_turn:
+            hold(facts)
+        facts = replace(facts, at=timezone.now())  # after the wait
+        if tallies:
+            facts = _counted(facts, tallies, source, source_ref, occasion, of)
+        return _Judged(facts, evaluate(facts, rules), version, reads_input)
     except DatabaseError:
         raise
-    except Exception:
+    except Exception as problem:
         logger.exception("policy evaluation failed; asking", extra={"agent": facts.agent, "action": facts.action})
-        return Verdict(Effect.ASK, normal({}))
+        error = f"{type(problem).__name__}: {problem}"
+        return _Judged(facts, Verdict(Effect.ASK, normal({})), version, reads_input, error)
+
+
+def _counted(
+    facts: Facts, tallies: Collection[Tally], source: str, source_ref: str, occasion: Occasion, of: Evaluation | None
+) -> Facts:
+    """The facts with what rules count. A call that is about to run is counted as of its proposal, so that calls that came after
+    it take nothing from it; one that a person changed is counted anew."""
+    then = of.at if of is not None and occasion == Occasion.EXECUTING else None
+    found = measure(
+        facts, tallies, source=source, source_ref=source_ref, at=then or facts.at or timezone.now(), before=then,
+        own=of.pk if of else None,
+    )  # fmt: skip
+    return replace(facts, tallies=found)
 
 
 def _plain(text: str) -> str:
@@ -78,6 +137,10 @@ def _facts_json(facts: Facts, *, with_input: bool) -> Any:
             "risk": facts.risk,
             "tool_known": facts.tool_known,
             "schema_changed": facts.schema_changed,
+            "at": facts.at and facts.at.isoformat(),
+            "zone": facts.zone,
+            **({} if facts.confidence is None else {"confidence": facts.confidence}),
+            **({"tallies": dict(facts.tallies)} if facts.tallies else {}),
             **({"input": facts.run_input} if with_input else {}),
         }
     )

@@ -5,20 +5,23 @@ shows, and not what other changes did since the call. Where people decided about
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import FilteredRelation, Q
 from django.utils import timezone
 
 from agentdesk.digests import decode, digest
-from approvals.models import Decision, Evaluation
+from approvals.models import Approval, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate
-from approvals.states import Verdict
+from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate, tallies_for
+from approvals.policy.measure import number_at
+from approvals.policy.tallies import Counted, Series, Tally, with_this
+from approvals.states import OPEN, Status, Verdict
 
 DAYS = 30
 MOST = 5_000  # calls that one replay looks at, the newest first
@@ -28,7 +31,8 @@ AGREED = frozenset({Verdict.APPROVE, Verdict.MODIFY})
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A call on record. ``decided`` is the verdict of people about it, or empty; ``approval`` where they gave it."""
+    """A call on record. ``decided`` is the verdict of people about it, or empty; ``approval`` where they gave it. ``run``: who
+    asked, and for which run; ``counted``: it counts for later ones, with ``final_args`` where people were asked."""
 
     evaluation: UUID
     at: datetime
@@ -36,6 +40,9 @@ class Past:
     has_input: bool
     approval: UUID | None = None
     decided: str = ""
+    run: tuple[str, str] = ("", "")
+    counted: bool = False
+    final_args: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[Ru
     changed = [ReadyRule.of(rule) for rule in changed_rules(now, then)]
     reads_input = any(condition.path.startswith("@input") for one in changed for condition in one.conditions)
     ready_now, ready_then = ([ReadyRule.of(rule) for rule in rules] for rules in (now, then))
+    calls = list(calls)
+    series = _series(calls)
     found: dict[tuple[Effect, Effect], list[Change]] = defaultdict(list)
     looked_at = concerned = without_input = 0
     for past in calls:
@@ -94,11 +103,34 @@ def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[Ru
             continue
         concerned += 1
         without_input += reads_input and not past.has_input
-        before, after = evaluate(past.facts, ready_now), evaluate(past.facts, ready_then)
+        facts = _counted_anew(past, series, tallies_for(past.facts, [*ready_now, *ready_then]))
+        before, after = evaluate(facts, ready_now), evaluate(facts, ready_then)
         if before.effect != after.effect or before.requirements != after.requirements:
             found[before.effect, after.effect].append(Change(past, before.effect, after.effect))
     kinds = [Kind(before, after, changes) for (before, after), changes in found.items()]
     return Replay(looked_at, concerned, without_input, cut, sorted(kinds, key=_by_danger))
+
+
+def _series(calls: Sequence[Past]) -> dict[tuple[str, str], Series]:
+    """The calls that count, by agent and tool."""
+    by_tool: dict[tuple[str, str], list[Counted]] = defaultdict(list)
+    for past in calls:
+        if past.counted:
+            args = past.facts.args if past.final_args is None else past.final_args
+            by_tool[past.facts.agent, past.facts.action].append(Counted(past.at, past.run, args))
+    return {tool: Series(those, number_at) for tool, those in by_tool.items()}
+
+
+def _counted_anew(past: Past, series: Mapping[tuple[str, str], Series], tallies: Collection[Tally]) -> Facts:
+    """The facts of a past call with what rules count, from the calls that are looked at."""
+    if not tallies:
+        return past.facts
+    mine = series.get((past.facts.agent, past.facts.action), Series([], number_at))
+    found = {}
+    for tally in tallies:
+        others = None if tally.window is None and not past.run[1] else mine.before(tally, past.at, past.run)
+        found[tally.path] = with_this(tally, others, number_at(past.facts.args, tally.argument))
+    return replace(past.facts, tallies=found)
 
 
 def changed_rules(now: Sequence[RuleSnapshot], then: Sequence[RuleSnapshot]) -> list[RuleSnapshot]:
@@ -116,11 +148,13 @@ def with_rule(rules: Sequence[RuleSnapshot], rule: RuleSnapshot) -> list[RuleSna
 def past_calls(teams: "set[UUID] | None", days: float = DAYS, most: int = MOST) -> tuple[list[Past], bool]:
     """The calls of the last ``days`` at agents of these teams (None: all), newest first, and whether older ones were cut."""
     rows = Evaluation.objects.filter(at__gte=timezone.now() - timedelta(days=days), occasion=Occasion.PROPOSED)
+    rows = rows.exclude(facts={})  # erased
     if teams is not None:
         rows = rows.filter(facts__team__v__in=[str(team) for team in teams])
-    found = list(rows.order_by("-at").values("pk", "at", "facts")[: most + 1])
-    decided = _decisions([row["pk"] for row in found[:most]])
-    return [_past(row, decided.get(row["pk"])) for row in found[:most]], len(found) > most
+    wanted = ("pk", "at", "facts", "source", "source_ref", "counted", "verdict")
+    found = list(rows.order_by("-at").values(*wanted)[: most + 1])
+    asked = _asked([row["pk"] for row in found[:most]])
+    return [_past(row, asked.get(row["pk"])) for row in found[:most]], len(found) > most
 
 
 def facts_of(recorded: Any) -> Facts:
@@ -129,22 +163,37 @@ def facts_of(recorded: Any) -> Facts:
     return Facts(
         agent=plain["agent"], team_id=plain["team"], action=plain["action"], args=plain["args"], effect=plain["effect"],
         egress=plain["egress"], risk=plain["risk"], tool_known=plain["tool_known"], schema_changed=plain["schema_changed"],
-        run_input=plain.get("input"),
+        run_input=plain.get("input"), at=datetime.fromisoformat(plain["at"]) if plain.get("at") else None,
+        zone=plain.get("zone", "UTC"), confidence=plain.get("confidence"), tallies=plain.get("tallies", {}),
     )  # fmt: skip
 
 
-def _past(row: Mapping[str, Any], decision: "tuple[UUID, str] | None") -> Past:
-    approval, verdict = decision or (None, "")
-    return Past(row["pk"], row["at"], facts_of(row["facts"]), "input" in row["facts"], approval, verdict)
+def _past(row: Mapping[str, Any], asked: "_Asked | None") -> Past:
+    facts = facts_of(row["facts"])
+    if facts.at is None:  # recorded before rules could look at the clock
+        facts = replace(facts, at=row["at"])
+    counts = row["counted"] and row["verdict"] != Effect.DENY
+    run = (row["source"], row["source_ref"])
+    if asked is None:
+        return Past(row["pk"], row["at"], facts, "input" in row["facts"], run=run, counted=counts)
+    approval, decided, stands, args = asked
+    return Past(row["pk"], row["at"], facts, "input" in row["facts"], approval if decided else None, decided, run,
+                counts and stands, args)  # fmt: skip
 
 
-def _decisions(evaluations: Sequence[UUID]) -> dict[UUID, tuple[UUID, str]]:
-    """Approval and verdict by evaluation, where people have decided."""
-    rows = Decision.objects.filter(approval__evaluation__in=evaluations, voided_at__isnull=True)
-    return {
-        evaluation: (approval, verdict)
-        for evaluation, approval, verdict in rows.values_list("approval__evaluation", "approval", "verdict")
-    }
+type _Asked = tuple[UUID, str, bool, Mapping[str, Any]]
+
+
+def _asked(evaluations: Sequence[UUID]) -> dict[UUID, _Asked]:
+    """By evaluation: its approval, what people decided or empty, whether it still counts, and the arguments as they are now."""
+    rows = Approval.objects.filter(evaluation__in=evaluations).annotate(
+        decided=FilteredRelation("decisions", condition=Q(decisions__voided_at__isnull=True))
+    )
+    found = {}
+    for pk, evaluation, status, args, said in rows.values_list("pk", "evaluation", "status", "args", "decided__verdict"):
+        stands = status in OPEN or (status == Status.DECIDED and said in AGREED)
+        found[evaluation] = (pk, said or "", stands, decode(args))
+    return found
 
 
 def _by_danger(kind: Kind) -> int:

@@ -22,7 +22,7 @@ from approvals.policy.requirements import progress
 from approvals.sources import NotYet, Panel, Source
 from approvals.states import OPEN, Verdict
 from approvals.web import display
-from approvals.web.reading import CallOutcome, decided_before, explained, state_of
+from approvals.web.reading import CallOutcome, decided_before, doubts, explained, state_of, voided
 from approvals.web.rendered import Rendered
 
 _rows = Rendered(most=5_000)
@@ -77,9 +77,11 @@ def render_card(approval: Approval) -> SafeString:
         "sentence": display.sentence(approval),
         "state": state_of(approval, have),
         "standing": standing,
+        "voided": voided(approval),
         "arguments": display.arguments(approval),
         "consequences": display.consequences(approval),
         "rules": explained(approval),
+        "doubts": doubts(approval),
         "need": need,
         "teams": _reviewing_teams(approval),
         "before": decided_before(approval),

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
-from approvals.states import Status, Verdict
+from approvals.policy.tallies import tally_of
+from approvals.states import Kind, Status, Verdict
 from approvals.web import display
 
 HOW_MANY_BEFORE = 5
@@ -22,8 +23,12 @@ _OPERATORS = {
     ">": gettext_lazy("is over"), ">=": gettext_lazy("is at least"), "in": gettext_lazy("is one of"),
     "contains": gettext_lazy("contains"), "starts": gettext_lazy("starts with"), "ends": gettext_lazy("ends with"),
     "glob": gettext_lazy("is like"), "exists": gettext_lazy("is given"), "length": gettext_lazy("has the length"),
+    "between": gettext_lazy("is between"),
 }  # fmt: skip
-_FACTS = {"@effect": gettext_lazy("effect"), "@egress": gettext_lazy("leaves the house"), "@risk": gettext_lazy("risk")}
+_FACTS = {"@effect": gettext_lazy("effect"), "@egress": gettext_lazy("leaves the house"), "@risk": gettext_lazy("risk"),
+    "@confidence": gettext_lazy("the agent's own confidence"),
+}  # fmt: skip
+_CLOCK = {"@time": gettext_lazy("the time of day"), "@weekday": gettext_lazy("the day of the week")}
 _ICONS = {
     Verdict.APPROVE: "check", Verdict.MODIFY: "pencil", Verdict.REJECT: "cross", Verdict.RESPOND: "comment",
     Verdict.EXPIRE: "clock", Verdict.WITHDRAW: "undo",
@@ -111,9 +116,18 @@ def state_of(approval: Approval, have: int) -> State:
     standing = approval.standing
     if approval.status == Status.SUPERSEDED:
         return State("undo", "", _("Superseded"))
+    if (void := voided(approval)) is not None:
+        return State("lock", "bad", _("%(outcome)s, did not count") % {"outcome": outcome_words(void)})
     if standing is None:
         return State("clock", "", _("Expired")) if approval.status == Status.EXPIRED else State("undo", "", _("Withdrawn"))
     return State(_ICONS[Verdict(standing.verdict)], "", outcome_words(standing))
+
+
+def voided(approval: Approval) -> Decision | None:
+    """The decision of an approval that is decided, and whose action was stopped after all."""
+    if approval.status != Status.DECIDED or approval.standing is not None:
+        return None
+    return max(approval.decisions.all(), key=lambda decision: decision.decided_at, default=None)
 
 
 def outcome_words(decision: Decision) -> str:
@@ -156,6 +170,19 @@ def explained(approval: Approval) -> list[Explained]:
     return [_explained(rule) for rule in rules if rule["matched"] and rule["mode"] == Rule.Mode.ACTIVE]
 
 
+def doubts(approval: Approval) -> list[str]:
+    """Why it is asked whatever rules allow, from the evaluation on record."""
+    if approval.evaluation is None or approval.kind == Kind.INTERRUPT:
+        return []
+    facts = decode(approval.evaluation.facts)
+    told = []
+    if not facts.get("tool_known", True):
+        told.append(_("No admin has labelled this tool yet, so a person is asked."))
+    if facts.get("schema_changed"):
+        told.append(_("The tool changed since an admin reviewed it, so a person is asked."))
+    return told
+
+
 def _explained(rule: Mapping[str, Any]) -> Explained:
     verdicts = {Effect.ASK: _("asks people"), Effect.ALLOW: _("allows"), Effect.DENY: _("denies")}
     return Explained(
@@ -168,12 +195,29 @@ def _explained(rule: Mapping[str, Any]) -> Explained:
 
 def _condition(told: Mapping[str, Any]) -> Condition:
     path, operator, value = str(told["path"]), str(told["op"]), told["value"]
-    what = _FACTS.get(path) or path.replace("@input.", _("input "))
+    what = _FACTS.get(path) or _clock_or_tally(path) or path.replace("@input.", _("input "))
     words = f"{what} {_OPERATORS.get(operator, operator)}"
     if operator != "exists":
         words += f" {', '.join(map(str, value)) if isinstance(value, list) else value}"
     met = {True: _("met"), False: _("not met"), None: _("cannot be told")}[told["holds"]]
     return Condition(words=words, actual=display.as_text(told["actual"]), met=met, holds=bool(told["holds"]))
+
+
+def _clock_or_tally(path: str) -> str:
+    """``@count.1h`` as words; empty for another path."""
+    fact, _dot, zone = path.partition(".")
+    if fact in _CLOCK:
+        return f"{_CLOCK[fact]} ({zone})" if zone else str(_CLOCK[fact])
+    tally = tally_of(path)
+    if tally is None:
+        return ""
+    window = path.split(".")[1]
+    words = {"argument": ".".join(tally.argument), "window": window}
+    if tally.window is None:
+        return (_("the sum of %(argument)s in this run") if tally.argument else _("the number of calls in this run")) % words
+    return (
+        _("the sum of %(argument)s within %(window)s") if tally.argument else _("the number of calls within %(window)s")
+    ) % words
 
 
 def decided_before(approval: Approval) -> list[Past]:

@@ -12,12 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from agentdesk.audit.record import Actor, record
-from agentdesk.digests import digest, encode
+from agentdesk.digests import encode
 from agentdesk.groups import Group, groups
 from agentdesk.people.models import Team
-from approvals.models import Tool
-from approvals.models.tools import Effect
-from approvals.states import Risk
+from approvals import tools
 from runs.engine import registry, requirements
 from runs.engine.manifest import slug_of
 from runs.engine.registry import LoadedAgent
@@ -139,36 +137,9 @@ def _write(loaded: LoadedAgent) -> Agent:
             object_label=agent.name, team_id=agent.team_id, before=None if created else before, after=after,
         )  # fmt: skip
     for name, tool in loaded.tools.items():
-        _write_tool(agent, name, tool.description, schema_of(tool), labels_of(tool))
+        tools.write(agent.slug, agent.team_id, tools.Code(name, tool.description, schema_of(tool), labels_of(tool)))
     agent.refresh_from_db()
     return agent
-
-
-def _write_tool(agent: Agent, name: str, description: str, schema: dict[str, object], labels: dict[str, object]) -> None:
-    """Schema and description follow the code; labels are filled once and are the admin's from then on."""
-    code = {"description": description, "schema": encode(schema), "schema_version": digest(schema)}
-    tool, created = Tool.objects.get_or_create(
-        agent=agent.slug, name=name, defaults={"team_id": agent.team_id, **code, **_checked(labels), "labels_from": "code"}
-    )
-    if created or tool.schema_version != code["schema_version"]:
-        if not created:
-            Tool.objects.filter(pk=tool.pk).update(**code, updated_at=timezone.now())
-        record(
-            "tool.registered" if created else "tool.changed", actor=Actor.desk(), object_type="tool", object_id=tool.pk,
-            object_label=str(tool), team_id=agent.team_id, after={"schema": code["schema_version"]},
-        )  # fmt: skip
-    if not created and tool.labels_from == "run":
-        Tool.objects.filter(pk=tool.pk).update(**_checked(labels), labels_from="code")
-
-
-def _checked(labels: dict[str, object]) -> dict[str, object]:
-    """Labels that a tool's metadata may set; a value nobody knows is left at the careful default."""
-    known: dict[str, object] = {key: bool(labels[key]) for key in ("egress", "idempotent") if key in labels}
-    if labels.get("effect") in Effect.values:
-        known["effect"] = labels["effect"]
-    if labels.get("risk") in Risk.values:
-        known["risk"] = labels["risk"]
-    return known
 
 
 def _name(slug: str) -> str:

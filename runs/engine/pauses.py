@@ -289,10 +289,12 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
         Facts(
             agent=run.agent.slug, team_id=run.team_id, action=question.action, args=question.args,
             effect=tool.effect if tool else "", egress=tool.egress if tool else False,
-            risk=question.risk or (tool.risk if tool else "medium"), tool_known=tool is not None, schema_changed=False,
-            run_input=run.input,
+            risk=question.risk or (tool.risk if tool else "medium"), tool_known=tool is not None,
+            schema_changed=tool is not None and tool.is_changed, run_input=run.input,
         ),
         source=SOURCE, source_ref=str(run.pk),
+        in_turn=False,
+        counted=not run.dry_run and not adapter.startswith("langchain"),  # these calls come to the gate, and count there
     )  # fmt: skip
     ask = requests.Ask(
         source=SOURCE, source_ref=str(run.pk), request_key=f"{key}:{len(known)}" if known else key,

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
+from approvals.models.switches import Switched
 
 if TYPE_CHECKING:
     from agentdesk.people.models import User
@@ -24,7 +25,7 @@ class PartialAnswers(models.TextChoices):
     ONCE = "once", _("Go on at once with what is decided")
 
 
-class Agent(models.Model):
+class Agent(Switched):
     """A LangGraph graph under a slug. Its code is imported in workers only; everybody else reads this row."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

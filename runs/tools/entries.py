@@ -18,6 +18,7 @@ class Proposal:
     schema: dict[str, Any]
     labels: dict[str, Any]
     reason: str
+    confidence: float | None = None  # of the agent in itself, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,7 @@ def _proposal(request: ToolCallRequest) -> Proposal:
         schema=schema_of(tool) if tool else {},
         labels=labels_of(tool) if tool else {},
         reason=_text(message) if message else "",
+        confidence=_confidence(message, call["id"] or "") if message else None,
     )
 
 
@@ -319,6 +320,16 @@ def _sentences(error: ValidationError) -> str:
 
 def _text(message: AIMessage) -> str:
     return str(message.text)
+
+
+def _confidence(message: AIMessage, call_id: str) -> float | None:
+    """What the agent says of its own certainty: ``additional_kwargs["confidence"]`` of the message, one number from 0 to 1 or a
+    number for each call id. None where it says nothing of the kind."""
+    said: Any = message.additional_kwargs.get("confidence")
+    if isinstance(said, dict):
+        said = said.get(call_id)
+    is_number = isinstance(said, int | float) and not isinstance(said, bool)
+    return float(said) if is_number and 0 <= said <= 1 else None
 
 
 def _give_key(request: ToolCallRequest, row: UUID) -> None:

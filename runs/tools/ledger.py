@@ -8,27 +8,29 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, F
 from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
-from approvals import decisions, requests
-from approvals.models import Approval, Decision, Tool
+from approvals import decisions, requests, switches
+from approvals.models import Approval, Decision, Evaluation, Halt, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.record import evaluate_action
 from approvals.states import Kind, Verdict
 from runs import calls
 from runs.lifecycle import SOURCE
-from runs.models import Agent, Run, ToolCall
+from runs.models import Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
 from runs.tools.counting import count
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import ask_again, facts_of, place_of, propose, record_call, tool_of
+from runs.tools.proposals import DENIED, ask_again, facts_of, place_of, propose, record_call, tool_of
 
+AT_WORK = "The worker ended while the tool was at work."
 AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
 
@@ -38,14 +40,14 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     """What to do with this call now. Raises AttemptLost when another worker has taken the run over, LimitReached when the
     run may make no more calls."""
     faults.at("gate.enter.before")
-    _fence(ctx)
+    run = _fence(ctx)
     tool = tool_of(ctx, proposal)
-    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
-    row = _find(ctx, list(ToolCall.objects.select_for_update().filter(**place_of(ctx, proposal)).order_by("pk")), wanted)
+    off = switches.why_off(tool, halted=run.halted, agent_enabled=run.agent_enabled)
+    row = _known(ctx, proposal)
     if row is None:
-        row = propose(ctx, proposal, tool, wanted)
+        row = propose(ctx, proposal, tool, off)
         faults.at("gate.proposed")
-    return _next(ctx, row, tool, proposal)
+    return _next(ctx, row, tool, proposal, off)
 
 
 @transaction.atomic
@@ -87,57 +89,64 @@ def leave_in_doubt(ctx: RunContext, row_id: UUID, because: str) -> Pause:
 def refuse_invalid(ctx: RunContext, proposal: Proposal, error: dict[str, Any], result: dict[str, Any]) -> None:
     """Put a call on record whose arguments do not fit its tool; nobody is asked about it. Raises AttemptLost, LimitReached."""
     _fence(ctx)
-    tool = tool_of(ctx, proposal)
-    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
+    # A name that the model made up is no tool, and nothing for an admin to label.
+    version = tool_of(ctx, proposal).schema_version if proposal.schema else ""
+    wanted = action_digest(ctx.agent, proposal.tool, version, proposal.args)
     if ToolCall.objects.filter(**place_of(ctx, proposal), digest=wanted).exists():
         return
     count(ctx, proposal.tool, wanted)
     row = ToolCall.objects.create(
-        **place_of(ctx, proposal), digest=wanted, tool=proposal.tool, schema_version=tool.schema_version,
-        status=CallStatus.FAILED, verdict=Effect.DENY, asked_args=encode(proposal.args), error=error, result=result,
-        ended_at=timezone.now(),
+        **place_of(ctx, proposal), digest=wanted, tool=proposal.tool, schema_version=version, status=CallStatus.FAILED,
+        verdict=Effect.DENY, asked_args=encode(proposal.args), error=error, result=result, ended_at=timezone.now(),
     )  # fmt: skip
     record_call(ctx, row, "call.failed", after={"status": row.status, "error": error["kind"]})
 
 
-def _fence(ctx: RunContext) -> None:
-    """Hold the run's row while this transaction lasts, so that a takeover waits for it, and refuse an older attempt."""
-    run = Run.objects.select_for_update(no_key=True).only("attempt").filter(pk=ctx.run_id).first()
+def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
+    """The row of this call, if it came by before. Its digest is that of the schema of then: what people were asked about a call
+    stands, also when the tool has changed since. Where none fits, one that somebody changed in the database may have been it:
+    rather that, which does not run, than another row for the same call."""
+    found = ToolCall.objects.select_related("evaluation").select_for_update(of=("self",))
+    rows = list(found.filter(**place_of(ctx, proposal)).order_by("pk"))
+    same = [row for row in rows if action_digest(ctx.agent, proposal.tool, row.schema_version, proposal.args) == row.digest]
+    changed = [row for row in rows if not _is_as_asked(ctx, row)]
+    return next(iter([*same, *changed]), None)
+
+
+def _fence(ctx: RunContext) -> Any:
+    """Hold the run's row while this transaction lasts, so that a takeover waits for it, and refuse an older attempt. The row
+    comes with how the switches stand: ``halted`` and ``agent_enabled``."""
+    runs = Run.objects.select_for_update(of=("self",), no_key=True).only("attempt").filter(pk=ctx.run_id)
+    run: Any = runs.annotate(agent_enabled=F("agent__enabled"), halted=Exists(Halt.standing())).first()
     if run is None or run.attempt != ctx.attempt:
         raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
-
-
-def _find(ctx: RunContext, rows: list[ToolCall], wanted: str) -> ToolCall | None:
-    """Of the calls at one place, the one with this digest. Where there is none, one that somebody changed in the database may
-    have been it: rather that, which does not run, than another row for the same call."""
-    same = next((row for row in rows if row.digest == wanted), None)
-    return same or next((row for row in rows if not _is_as_asked(ctx, row)), None)
+    return run
 
 
 def _is_as_asked(ctx: RunContext, row: ToolCall) -> bool:
     return action_digest(ctx.agent, row.tool, row.schema_version, decode(row.asked_args)) == row.digest
 
 
-def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) -> Entry:
+def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, off: str) -> Entry:
+    """``off``: why nothing may start now, or empty."""
     if row.status not in CALL_ENDED and not _is_as_asked(ctx, row):
         return _tampered(ctx, row, "The arguments that the model asked for were changed in the database.")
     match row.status:
         case CallStatus.WAITING:
             if (again := ask_again(ctx, row, tool, proposal)) is not None:
                 return Pause(row.pk, again.pk, str(again))
-            return _decided(ctx, row, tool)
+            return _decided(ctx, row, tool, off)
         case CallStatus.APPROVED | CallStatus.PAUSED:
-            return _begin(ctx, row, tool)
+            return _begin(ctx, row, tool, off)
         case CallStatus.EXECUTING:
             if tool.idempotent:
-                return _begin(ctx, row, tool)
-            return _doubt(ctx, row, "The worker ended while the tool was at work.")
+                return _begin(ctx, row, tool, off)
+            return _doubt(ctx, row, AT_WORK)
         case CallStatus.IN_DOUBT:
-            return _resolve(ctx, row, tool)
+            return _resolve(ctx, row, tool, off)
         case CallStatus.DENIED:
-            return Refused(
-                row.pk, "denied", f"{row.tool} is denied by a rule. It was not executed.", "Do not repeat this call."
-            )
+            error = row.error or {}
+            return Refused(row.pk, error.get("kind", "denied"), error.get("message", DENIED), error.get("hint", ""))
     if row.status not in CALL_ENDED:
         raise ValueError(f"tool call {row.pk} has status {row.status!r}, which nothing here expects")
     if row.result is not None:
@@ -146,7 +155,7 @@ def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) -> Ent
     return Refused(row.pk, error.get("kind", row.status), error.get("message", ""), error.get("hint", ""))
 
 
-def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _decided(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     """Take the decision on this call, once, or wait on."""
     approval = row.approval
     if approval is None:
@@ -155,7 +164,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     if decision is None or (decision.release_at is not None and decision.release_at > timezone.now()):
         return Pause(row.pk, approval.pk, str(approval))
     if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
-        return _approve(ctx, row, tool, approval, decision)
+        return _approve(ctx, row, tool, approval, decision, off)
     now = timezone.now()
     decisions.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
@@ -184,7 +193,7 @@ _REFUSALS = {
 }
 
 
-def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, decision: Decision) -> Entry:
+def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, decision: Decision, off: str) -> Entry:
     args = decode(decision.args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != decision.digest:
         return _tampered(ctx, row, "The arguments stored with the decision are not the ones that were decided on.")
@@ -202,22 +211,19 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, dec
         approved_args=decision.args,
         approved_digest=decision.digest,
     )
-    row.refresh_from_db()
-    return _begin(ctx, row, tool)
+    row.refresh_from_db(fields=["status", "decision", "approved_args", "approved_digest"])
+    return _begin(ctx, row, tool, off)
 
 
-def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     """Last look before the tool starts: switches, deny rules and digests as of now; then the row says executing."""
     args = decode(row.approved_args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != row.approved_digest or (
         row.decision is not None and row.decision.digest != row.approved_digest
     ):
         return _tampered(ctx, row, "The approved arguments were changed in the database.")
-    if (reason := _forbidden_now(ctx, row, tool, args)) is not None:
-        error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
-        calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
-        record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
-        return Refused(row.pk, "denied", reason, "Do not repeat this call.")
+    if reason := off or _denied_now(ctx, row, tool, args):
+        return _deny(ctx, row, reason)
     if ctx.dry_run and tool.effect != "read":
         return _simulate(ctx, row, args)
     calls.move(
@@ -235,15 +241,29 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, modified)
 
 
-def _forbidden_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str | None:
-    if not tool.enabled:
-        return f"The tool {tool.name} is switched off."
-    if not Agent.objects.filter(slug=ctx.agent, enabled=True).exists():
-        return "This agent is switched off."
+def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str:
     if row.approval_id is None and row.tries == 0:
-        return None  # evaluated in this very step
-    now = evaluate_action(facts_of(ctx, tool, args), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING)
-    return "A rule that came since denies this call." if now.verdict == Effect.DENY else None
+        return ""  # evaluated in this very step
+    said = row.evaluation.facts.get("confidence") if row.evaluation else None
+    now = evaluate_action(
+        facts_of(ctx, tool, args, said), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
+        of=row.evaluation,
+    )  # fmt: skip
+    return "A rule that came since denies this call." if now.verdict == Effect.DENY else ""
+
+
+def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
+    """Stop a call that had leave. What people decided about it is not lost, but did not count."""
+    if row.status == CallStatus.EXECUTING:  # it may have taken effect before its worker died
+        return _doubt(ctx, row, f"{AT_WORK} {reason}")
+    error = {"kind": "denied", "message": reason, "retryable": False, "hint": "Do not repeat this call."}
+    calls.move(ctx.run_id, row.pk, CallStatus.DENIED, error=error, ended_at=timezone.now())
+    record_call(ctx, row, "call.denied", after={"status": CallStatus.DENIED, "reason": reason})
+    if row.decision is not None and row.tries == 0 and row.decision.approval.kind == Kind.TOOL_CALL:
+        requests.void(row.decision, reason)
+    if row.tries == 0 and row.evaluation_id is not None:
+        Evaluation.objects.filter(pk=row.evaluation_id).update(counted=False)  # rules that count calls count those that may run
+    return Refused(row.pk, "denied", reason, "Do not repeat this call.")
 
 
 def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
@@ -287,7 +307,7 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
     return Pause(row.pk, approval.pk, because)
 
 
-def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
+def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     """A person has said, or will say, what became of a call in doubt."""
     if row.doubt_id is None:
         raise ValueError(f"tool call {row.pk} is in doubt without an approval")
@@ -299,8 +319,8 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool) -> Entry:
     record_call(ctx, row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
     if answer == "retry":
         calls.move(ctx.run_id, row.pk, CallStatus.APPROVED, doubt=None)
-        row.refresh_from_db()
-        return _begin(ctx, row, tool)
+        row.refresh_from_db(fields=["status", "doubt"])
+        return _begin(ctx, row, tool, off)
     if answer == "happened":
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
         return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
-from agentdesk.digests import action_digest, decode, digest, encode
-from approvals import requests
+from agentdesk.digests import action_digest, decode, encode
+from approvals import requests, tools
 from approvals.models import Approval, Evaluation, Tool
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
@@ -22,11 +22,19 @@ from runs.tools.context import RunContext
 from runs.tools.counting import count, make_room
 from runs.tools.entries import Proposal
 
+DENIED = "A rule denies this call. It was not executed."
+NOT_AGAIN = "Do not repeat this call."
 
-def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> ToolCall:
-    """Evaluate the call and freeze the verdict on its row. Raises LimitReached."""
+
+def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCall:
+    """Evaluate the call and freeze the verdict on its row. ``off``: why nothing may start now; then neither rules nor people
+    are asked. Raises LimitReached."""
+    wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     count(ctx, proposal.tool, wanted)
-    evaluation = evaluate_action(facts_of(ctx, tool, proposal.args), source=SOURCE, source_ref=str(ctx.run_id))
+    if off:
+        return _switched_off(ctx, proposal, tool, off)
+    facts = facts_of(ctx, tool, proposal.args, proposal.confidence)
+    evaluation = evaluate_action(facts, source=SOURCE, source_ref=str(ctx.run_id), counted=not ctx.dry_run)
     faults.at("gate.evaluated")
     row = ToolCall(
         **place_of(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
@@ -40,7 +48,7 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, wanted: str) -> Too
             action = "call.allowed"
         case Effect.DENY:
             row.status, row.ended_at = CallStatus.DENIED, timezone.now()
-            row.error = {"kind": "denied", "message": "A rule denies this call.", "retryable": False, "hint": ""}
+            row.error = {"kind": "denied", "message": DENIED, "retryable": False, "hint": NOT_AGAIN}
             action = "call.denied"
         case _:
             row.status = CallStatus.WAITING
@@ -67,6 +75,17 @@ def ask_again(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) ->
     row.save(update_fields=["approval"])
     record_call(ctx, row, "call.asked", after={"status": row.status, "verdict": row.verdict, "digest": row.digest})
     return row.approval
+
+
+def _switched_off(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCall:
+    row = ToolCall.objects.create(
+        **place_of(ctx, proposal), tool=proposal.tool, schema_version=tool.schema_version, verdict=Effect.DENY,
+        digest=action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args), status=CallStatus.DENIED,
+        ended_at=timezone.now(), asked_args=encode(proposal.args),
+        error={"kind": "denied", "message": off, "retryable": False, "hint": NOT_AGAIN},
+    )  # fmt: skip
+    record_call(ctx, row, "call.denied", after={"status": row.status, "reason": off}, content={"args": row.asked_args})
+    return row
 
 
 def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
@@ -101,29 +120,20 @@ def _meets(asked: Approval, evaluation: Evaluation) -> bool:
     return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
 
 
-def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any]) -> Facts:
+def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any], confidence: float | None) -> Facts:
     """What the policy is asked about."""
     return Facts(
         agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
         risk=tool.risk, schema_version=tool.schema_version,
-        tool_known=tool.labels_from != "run", schema_changed=False, run_input=ctx.run_input,
+        tool_known=tool.labels_from != "run", schema_changed=tool.is_changed, run_input=ctx.run_input,
+        confidence=confidence,
     )  # fmt: skip
 
 
 def tool_of(ctx: RunContext, proposal: Proposal) -> Tool:
-    """The tool's row; one that nobody has registered gets it now, and is known by ``labels_from`` "run"."""
-    labels = {key: value for key, value in proposal.labels.items() if key in {"effect", "egress", "idempotent", "risk"}}
-    tool, created = Tool.objects.get_or_create(
-        agent=ctx.agent, name=proposal.tool,
-        defaults={
-            "team_id": ctx.team_id, "description": proposal.description, "schema": encode(proposal.schema),
-            "schema_version": digest(proposal.schema), "labels_from": "run", **labels,
-        },
-    )  # fmt: skip
-    if created:
-        record("tool.registered", actor=Actor.desk(), object_type="tool", object_id=tool.pk, object_label=str(tool),
-               team_id=ctx.team_id, run_id=ctx.run_id, after={"seen_in": str(ctx.run_id)})  # fmt: skip
-    return tool
+    """The tool's row, with its schema and description as they are here. One that nobody has registered gets its row now."""
+    code = tools.Code(proposal.tool, proposal.description, proposal.schema, proposal.labels)
+    return tools.seen(ctx.agent, ctx.team_id, code, ctx.run_id)
 
 
 def place_of(ctx: RunContext, proposal: Proposal) -> dict[str, Any]:

@@ -132,14 +132,14 @@ def test_an_admin_labels_a_tool(cast: Cast):
     assert AuditEntry.objects.filter(action="tool.changed").count() == 1
 
 
-def test_an_admin_switches_an_agent_off_and_limits_it(cast: Cast):
+def test_an_admin_sets_an_agent_and_limits_it(cast: Cast):
     Agent.objects.update(limits={"supersteps": 9, "other": 1})
     form = {"name": "Support", "description": "", "team": str(cast.support.pk), "model_calls": "5", "partial_answers": "once"}
     assert signed_in(cast.admin).post(address(Agent, "change", cast.agent.pk), form).status_code == 302
     agent = Agent.objects.get(pk=cast.agent.pk)
-    assert (agent.enabled, agent.limits, agent.partial_answers) == (False, {"other": 1, "model_calls": 5}, "once")
+    assert (agent.enabled, agent.limits, agent.partial_answers) == (True, {"other": 1, "model_calls": 5}, "once")
     entry = AuditEntry.objects.get(action="agent.changed")
-    assert ((entry.before or {})["enabled"], (entry.after or {})["enabled"]) == (True, False)
+    assert ((entry.before or {})["partial_answers"], (entry.after or {})["partial_answers"]) == ("wait", "once")
 
 
 def test_an_agents_tools_go_with_it_to_another_team(cast: Cast):

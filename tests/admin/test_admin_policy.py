@@ -1,10 +1,12 @@
 """Rules looked at before they are in force: tried on a call, replayed over the record, checked, taken back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
@@ -280,3 +282,43 @@ def test_only_who_administers_everything_rolls_back(cast: Cast, admin: Client):
     first = PolicyVersion.objects.get()
     assert admin.post(versions_page(first.pk, "roll-back"), {"reason": "x", "newest": first.pk}).status_code == 403
     assert admin.get(versions_page(first.pk)).status_code in (302, 403)
+
+
+def test_a_call_is_tried_at_an_hour_with_what_is_on_record(cast: Cast, admin: Client, tool: Tool):
+    called(cast, 30)
+    conditions = [
+        {"path": "@time", "op": "between", "value": "09:00-17:00"}, {"path": "@count.1d", "op": "<=", "value": 2},
+        {"path": "@sum.1d.amount", "op": "<=", "value": 50}, {"path": "@weekday", "op": "in", "value": ["mon"]},
+    ]  # fmt: skip
+    Rule.objects.create(name="Office", verdict="allow", conditions=conditions)
+    Rule.objects.create(name="Unsure", verdict="ask", conditions=[{"path": "@confidence", "op": "<", "value": 0.5}])
+    publish(None)
+    given = {"tool": str(tool.pk), "args": '{"amount": 20}', "confidence": "0.8"}
+    tomorrow = (timezone.now() + timedelta(hours=20)).replace(tzinfo=None)
+    told = admin.get(TRY, given | {"at": f"{tomorrow:%Y-%m-%d %H:%M}"}).context["verdict"]
+    office, unsure = sorted(told.rules, key=lambda rule: rule.name)
+    assert [each.actual for each in office.conditions][:3] == [f"{tomorrow:%H:%M}", 2, 50]
+    assert (unsure.matched, unsure.conditions[0].actual) == (False, 0.8)
+    monday = admin.get(TRY, given | {"at": "2026-11-30 10:00"})
+    assert monday.context["verdict"].effect == "allow", "nothing on record counts then"
+    assert "it is 10:00" in monday.content.decode()
+    night = admin.get(TRY, given | {"at": "2026-11-30 22:00"})
+    assert night.context["verdict"].effect == "ask"
+
+
+def test_a_preview_of_a_rule_that_counts_says_which_calls_would_pass(cast: Cast, admin: Client):
+    for _ in range(4):
+        called(cast, 10)
+    page = preview(admin, ADD, rule_form(cast, ("@count.1h", "<=", "3")))
+    (kind,) = page.context["preview"]["replay"].kinds
+    assert (kind.before, kind.after, kind.count) == ("ask", "allow", 3)
+
+
+def test_calls_whose_content_was_erased_are_left_out(cast: Cast, admin: Client):
+    kept, erased = called(cast, 10), called(cast, 20)
+    Evaluation.objects.filter(pk=erased.pk).update(facts={})
+    cast.admin.is_superuser = True
+    cast.admin.save()
+    page = preview(admin, ADD, rule_form(cast))
+    assert [change.past.evaluation for change in page.context["preview"]["replay"].kinds[0].changes] == [kept.pk]
+    assert admin.get(TRY, {"evaluation": str(erased.pk)}).context["facts"] is None

@@ -208,3 +208,46 @@ def test_a_typed_value_means_what_it_says_and_is_shown_as_it_was(op: str, text: 
     assert value_of(op, text) == value
     assert type(value_of(op, text)) is type(value)
     assert value_of(op, text_of(op, value)) == value
+
+
+def test_hours_counts_and_sums_are_written_in_the_form(cast: Cast, admin: Client):
+    rows = (
+        ("@time.Europe/Berlin", "between", "09:00-17:00"), ("@weekday", "in", "mon, tue"), ("@count.1h", "<=", "5"),
+        ("@sum.1d.amount", "<=", "500"),
+    )  # fmt: skip
+    response = admin.post(ADD, rule_form(cast, *rows), follow=True)
+    assert response.redirect_chain, errors_of(response)
+    rule = Rule.objects.get()
+    assert [(each["path"], each["op"], each["value"]) for each in rule.conditions] == [
+        ("@time.Europe/Berlin", "between", "09:00-17:00"), ("@weekday", "in", ["mon", "tue"]), ("@count.1h", "<=", 5),
+        ("@sum.1d.amount", "<=", 500),
+    ]  # fmt: skip
+    text = admin.get(reverse("admin:approvals_rule_change", args=[rule.pk])).content.decode()
+    for shown in ('value="09:00-17:00"', 'value="mon, tue"', "is between (hours of the day)", '<option value="@count.1h">'):
+        assert shown in text
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("@confidence", ">", "0.9"), "may ask or deny, and never allow"),
+        (("@time", "between", "9 to 5"), "a span of the day such as 09:00-17:00"),
+        (("@weekday", "in", "monday"), "mon, tue, wed"),
+        (("@count.1y", "<=", "5"), "Write @count.1h"),
+        (("@sum.1d.amount", "<=", "much"), "takes a number"),
+        (("amount", "between", "09:00-17:00"), "go together"),
+    ],
+)
+def test_the_form_says_what_is_wrong_with_them(cast: Cast, admin: Client, row: tuple[str, str, str], said: str):
+    response = admin.post(ADD, rule_form(cast, row))
+    assert said in " ".join(errors_of(response)["conditions"])
+    assert not Rule.objects.exists()
+
+
+def test_confidence_may_ask(cast: Cast, admin: Client):
+    response = admin.post(ADD, rule_form(cast, ("@confidence", "<", "0.9"), verdict="ask"), follow=True)
+    assert response.redirect_chain, errors_of(response)
+    address = reverse("admin:approvals_rule_change", args=[Rule.objects.get().pk])
+    refused = admin.post(address, rule_form(cast, ("@confidence", "<", "0.9")))
+    assert "never allow" in " ".join(errors_of(refused)["conditions"])
+    assert Rule.objects.get().verdict == "ask"

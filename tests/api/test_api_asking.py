@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from agentdesk.audit.models import AuditEntry
+from agentdesk.digests import digest
 from agentdesk.people.models import Role
 from approvals.models import Approval, Evaluation, Rule, Tool
 from approvals.policy.versions import publish
@@ -17,7 +18,8 @@ ASK: dict[str, Any] = {
 
 
 def label_tool(cast: Cast) -> None:
-    Tool.objects.create(agent="courier", name="book_van", team=cast.support, labels_from="admin")
+    Tool.objects.create(agent="courier", name="book_van", team=cast.support, labels_from="admin",
+                        schema=REFUND_SCHEMA, schema_version=digest(REFUND_SCHEMA))  # fmt: skip
 
 
 def add_rule(verdict: str, **facts: Any) -> None:
@@ -80,6 +82,29 @@ def test_no_rule_allows_what_no_admin_has_labelled(cast: Cast):
     assert Api.of(cast.program).post("approvals", ASK).status_code == 201
     tool = Tool.objects.get(agent="courier", name="book_van")
     assert (tool.labels_from, tool.team) == ("run", cast.support)
+
+
+def test_a_program_says_how_sure_its_agent_is(cast: Cast):
+    label_tool(cast)
+    add_rule("allow")
+    add_rule("ask", conditions=[{"path": "@confidence", "op": "<", "value": 0.8}])
+    program = Api.of(cast.program)
+    verdicts = [
+        program.post("approvals", ASK | more).json()["verdict"] for more in ({"confidence": 0.9}, {"confidence": 0.5}, {})
+    ]
+    assert verdicts == ["allow", "ask", "ask"]
+    assert program.post("approvals", ASK | {"confidence": 2}).status_code == 422
+
+
+def test_a_schema_that_no_admin_has_accepted_is_asked_about(cast: Cast):
+    label_tool(cast)
+    add_rule("allow")
+    wider = REFUND_SCHEMA | {"title": "Book a van, and a driver"}
+    program = Api.of(cast.program)
+    assert program.post("approvals", ASK | {"args_schema": wider}).json()["verdict"] == "ask"
+    assert program.post("approvals", ASK | {"args_schema": None}).json()["verdict"] == "ask"
+    assert program.post("approvals", ASK).json()["verdict"] == "allow", "the accepted one is known, whatever others use"
+    assert Tool.objects.get().is_changed
 
 
 def test_a_denied_action_is_refused_and_on_record(cast: Cast):

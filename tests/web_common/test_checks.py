@@ -81,3 +81,11 @@ def test_it_serves_no_page_with_an_insecure_configuration():
 
 def test_it_makes_no_demo_users_in_somebodys_database(found):
     assert found(LOOPBACK=True, DEMO=True) == ["E003"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "ids"), [("Europe/Berlin", []), ("Berlin", ["agentdesk.E020"]), ("../etc", ["agentdesk.E020"])]
+)
+def test_it_refuses_a_time_zone_that_does_not_exist(settings, zone, ids):
+    settings.DESK_TIME_ZONE = zone
+    assert [message.id for message in checks.check_time_zone(None)] == ids

@@ -13,7 +13,7 @@ from approvals.models import Approval
 from approvals.requests import touch
 from approvals.web import fragments
 from approvals.web.panel import SEEN, Seen, read_seen
-from tests.approvals.cast import ALL, make_approval, make_rule, make_user
+from tests.approvals.cast import ALL, ARGS, make_approval, make_rule, make_user
 from tests.approvals.cast import post as decide
 from tests.approvals.web.conftest import post
 
@@ -128,6 +128,43 @@ def test_it_explains_the_rule_with_the_values_that_it_met(browse, reviewer, team
     assert "amount is over 200" in card
     assert "240.00" in card
     assert "Only abroad" not in card
+
+
+def test_it_says_counts_and_hours_in_plain_words(browse, reviewer, team):
+    from approvals.policy.evaluate import Facts
+    from approvals.policy.record import evaluate_action
+
+    conditions = [
+        {"path": "@count.1h", "op": ">=", "value": 1}, {"path": "@sum.run.amount", "op": ">", "value": 5},
+        {"path": "@time.Asia/Tokyo", "op": "between", "value": "00:00-23:59"}, {"path": "@confidence", "op": "<", "value": 0.9},
+    ]  # fmt: skip
+    make_rule("ask", conditions=conditions)
+    seen = Facts(agent="support", team_id=team.pk, action="issue_refund", args=ARGS, confidence=0.5)
+    evaluation = evaluate_action(seen, "runs", "x")
+    waiting = make_approval(team, evaluation=evaluation, requirements=evaluation.requirements)
+    card = browse(reviewer).get(address(waiting, "card")).content.decode()
+    for words in (
+        "the number of calls within 1h is at least 1",
+        "the sum of amount in this run is over 5",
+        "the time of day (Asia/Tokyo) is between 00:00-23:59",
+        "the agent&#x27;s own confidence is under 0.9",
+        "240.00",
+    ):
+        assert words in card  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"), [({"schema_changed": True}, "changed since an admin"), ({"tool_known": False}, "No admin has labelled")]
+)
+def test_it_says_that_the_tool_is_why_it_asks(browse, reviewer, team, facts, text):
+    from approvals.policy.evaluate import Facts
+    from approvals.policy.record import evaluate_action
+
+    make_rule("allow")
+    seen = Facts(agent="support", team_id=team.pk, action="issue_refund", args=ARGS, **facts)
+    evaluation = evaluate_action(seen, "runs", "x")
+    waiting = make_approval(team, evaluation=evaluation, requirements=evaluation.requirements)
+    assert text in browse(reviewer).get(address(waiting, "card")).content.decode()
 
 
 def test_it_tells_why_somebody_may_not_decide(browse, team, approval):

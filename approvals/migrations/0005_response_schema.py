@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("approvals", "0005_pending_by_agent")]
+    dependencies: ClassVar = [("approvals", "0004_evaluation_occasion")]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('approvals', '0004_evaluation_occasion'),
+        ('approvals', '0005_response_schema'),
         ('people', '0002_login_limits'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,0 +1,100 @@
+"""Switching off and on in Django admin: a button, a page that asks, a post that does it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
+
+from agentdesk.admin_site import ReadOnly, administered
+from agentdesk.audit.record import Actor
+from approvals import switches
+from approvals.models import Halt
+
+
+def switch_page(shown: Any, request: HttpRequest, thing: Any) -> HttpResponse:
+    """Ask, then switch ``thing``, a row of the admin ``shown`` that is a tool or an agent."""
+    if not shown.has_change_permission(request, thing):
+        raise PermissionDenied
+    here = reverse(f"admin:{shown.opts.app_label}_{shown.opts.model_name}_change", args=[thing.pk])
+    if request.method == "POST":
+        on, because = request.POST.get("to") == "on", request.POST.get("because", "").strip()
+        seen = parse_datetime(request.POST.get("seen", ""))
+        actor = Actor.from_request(request, "admin")
+        _tell(request, on, lambda: switches.switch(thing, on=on, actor=actor, because=because, seen=seen), str(thing))
+        return HttpResponseRedirect(here)
+    seen_at = thing.switched_at.isoformat() if thing.switched_at else ""
+    return _ask(shown, request, str(thing), on=not thing.enabled, seen=seen_at, here=here)
+
+
+def _ask(shown: Any, request: HttpRequest, name: str, *, on: bool, seen: str, here: str) -> HttpResponse:
+    title = gettext("Switch %(name)s on") if on else gettext("Switch %(name)s off")
+    context = {
+        **shown.admin_site.each_context(request), "opts": shown.opts, "title": title % {"name": name}, "name": name, "on": on,
+        "seen": seen, "here": here, "whole_desk": shown.opts.model_name == "halt",
+    }  # fmt: skip
+    return TemplateResponse(request, "admin/approvals/switch.html", context)
+
+
+def _tell(request: HttpRequest, on: bool, act: Any, name: str) -> None:
+    try:
+        done = act()
+    except switches.Stale as error:
+        messages.error(request, str(error))
+        return
+    if not done:
+        told = gettext("%(name)s was on already.") if on else gettext("%(name)s was off already.")
+    else:
+        told = gettext("%(name)s is on.") if on else gettext("%(name)s is off, from the next gate on.")
+    messages.success(request, told % {"name": name})
+
+
+@admin.register(Halt)
+class HaltAdmin(ReadOnly):
+    """The switch of the whole desk, for who administers all of it, with the times it was off."""
+
+    list_display = ["began_at", "began_by_label", "because", "ended_at", "ended_by_label"]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        rows = Halt.objects.all()
+        return rows if administered(request) is None else rows.none()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return administered(request) is None
+
+    def owns(self, request: HttpRequest, obj: Any) -> bool:
+        return administered(request) is None
+
+    def get_urls(self) -> Any:
+        return [path("switch/", self.admin_site.admin_view(self.switch), name="approvals_halt_switch"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return super().changelist_view(request, {**(extra_context or {}), "standing": Halt.standing().first()})
+
+    def switch(self, request: HttpRequest) -> HttpResponse:
+        """Ask, then switch the desk off or on."""
+        if administered(request) is not None:
+            raise PermissionDenied
+        here = reverse("admin:approvals_halt_changelist")
+        name = gettext("The desk")
+        if request.method == "POST":
+            on, actor = request.POST.get("to") == "on", Actor.from_request(request, "admin")
+            because = request.POST.get("because", "").strip()
+            seen = _uuid(request.POST.get("seen", ""))
+            _tell(request, on, lambda: switches.end_halt(seen, actor) if on else switches.halt(actor, because), name)
+            return HttpResponseRedirect(here)
+        standing = Halt.standing().first()
+        return _ask(self, request, name, on=standing is not None, seen=str(standing.pk) if standing else "", here=here)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
