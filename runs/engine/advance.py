@@ -26,8 +26,8 @@ from agentdesk.digests import decode, encode
 from agentdesk.groups import group_of
 from agentdesk.live.push import hint
 from agentdesk.telemetry import about
-from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
+from approvals.handover import mark_delivered
 from runs import given, lifecycle
 from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
