@@ -272,9 +272,9 @@ class _Attempt:
 
     async def _open(self, graph: Graph, occasion: Occasion) -> tuple[Drive, StateSnapshot]:
         drive = self._drive(graph, occasion)
-        faults.at("checkpoint.read.before")
+        await faults.at_on_loop("checkpoint.read.before")
         snapshot = await drive.snapshot()
-        faults.at("checkpoint.read.after")
+        await faults.at_on_loop("checkpoint.read.after")
         return drive, snapshot
 
     def _drive(self, graph: Graph, occasion: Occasion) -> Drive:
