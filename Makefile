@@ -47,7 +47,7 @@ audit: dev
 bench: dev
 	@$(PY) -m benchmarks
 
-# All that may go wrong, at FAULTS_SCALE of its full size (1: some 45 minutes); one line alone: make faults FAULTS=broker
+# All that may go wrong, at FAULTS_SCALE of its full size (1: about an hour); one line alone: make faults FAULTS=broker
 faults: dev
 	@FAULTS_SCALE='$(FAULTS_SCALE)' $(PY) -m tests.faults $(FAULTS)
 

@@ -11,6 +11,7 @@ The folder is how a test and the processes talk, one file for each word:
     go/NAME.PID.TOKEN    written by the test: go on
 """
 
+import asyncio
 import os
 import threading
 import time
@@ -46,6 +47,12 @@ def at(point: str) -> None:
     """This process has come to ``point``, one of :data:`POINTS`. It goes on at once unless a test armed the point."""
     if _folder is not None:
         _stop(_folder, point)
+
+
+async def at_on_loop(point: str) -> None:
+    """The same on an event loop, which goes on meanwhile: one that stands still would hold the transactions of others open."""
+    if _folder is not None:
+        await asyncio.to_thread(_stop, _folder, point)
 
 
 def switch_on() -> None:

@@ -18,6 +18,7 @@ from approvals.errors import AlreadyDecided, ApprovalError, InvalidAnswer, NotCu
 from approvals.models import Approval, Decision
 from approvals.states import Kind, Risk, Verdict
 from approvals.states import Status as State
+from approvals.votes import UNSET
 
 router = Router(tags=["approvals"])
 PeoplesVerdict = Literal["approve", "modify", "reject", "respond"]
@@ -171,7 +172,7 @@ def get_approval(request: HttpRequest, approval_id: UUID) -> ApprovalOut:
 def decide(request: HttpRequest, approval_id: UUID, payload: DecisionIn) -> DecidedOut:
     """As the token's owner, who must be a person. 409: not the current digest and version, or decided already; the
     answer carries the approval as it is now, and who decided. The same post again gives the standing decision."""
-    answer = payload.answer if "answer" in payload.model_fields_set else decisions.UNSET
+    answer = payload.answer if "answer" in payload.model_fields_set else UNSET
     outcome = decisions.decide(
         approval_id, actor=Actor.from_request(request, "api"), verdict=payload.verdict, digest=payload.digest,
         version=payload.version, args=payload.args, answer=answer, message=payload.message,

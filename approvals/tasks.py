@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from approvals import decisions, sources
+from approvals import decisions, handover, sources
 from approvals.signals import decided, tell
 
 BATCH = 200
@@ -18,7 +18,7 @@ FEW = 20
 def sweep() -> None:
     """Expire what is due, release what may no longer be recalled, tell again of decisions that still wait for their asker."""
     decisions.expire_due(BATCH)
-    decisions.release_due(BATCH)
-    late = decisions.undelivered(LATE).exclude(approval__source__in=sources.seeking())
+    handover.release_due(BATCH)
+    late = handover.undelivered(LATE).exclude(approval__source__in=sources.seeking())
     for decision in late.select_related("approval").order_by("?")[:FEW]:
         tell(decided, decision.approval)

@@ -18,7 +18,7 @@ from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import encode
 from agentdesk.live.push import hint, push
-from approvals import decisions, requests
+from approvals import handover, requests
 from approvals.errors import Consumed
 from approvals.models import Approval, Decision, Halt
 from approvals.states import OPEN, Kind, Status
@@ -274,10 +274,10 @@ def close(run: Run, status: RunStatus) -> None:
     left = Decision.objects.filter(approval__in=mine, delivered_at__isnull=True, voided_at__isnull=True)
     if left.exists():
         told = Step.objects.filter(run=run, kind=StepKind.DECISION, key__in=left.values("pk")).values("key")
-        decisions.mark_delivered([one.pk for one in left.filter(Q(consumed_at__isnull=False) | Q(pk__in=told))])
+        handover.mark_delivered([one.pk for one in left.filter(Q(consumed_at__isnull=False) | Q(pk__in=told))])
         for decision in left.all() if status == RunStatus.CANCELLED else ():
             requests.supersede(decision.approval_id, actor, because)
-        decisions.mark_delivered([one.pk for one in left.all()], unused=because)
+        handover.mark_delivered([one.pk for one in left.all()], unused=because)
     if status == RunStatus.CANCELLED:
         calls.withdraw_open(run)
     _close_steps(run)

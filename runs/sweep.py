@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.live.push import hint
-from approvals.decisions import mark_delivered, undelivered
+from approvals.handover import mark_delivered, undelivered
 from runs import queues
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE, SOURCE

@@ -166,12 +166,15 @@ def browser() -> Generator["Browser"]:
     program = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
     if not Path(program).exists():
         pytest.fail("the browser tests need Chromium: install it, or set CHROMIUM=/path/to/it")
-    # Django takes Playwright's loop for an async caller of the ORM.
+    # Django takes Playwright's loop for an async caller of the ORM, which has connections of its own: those of before would not
+    # be closed with the others, and a database that is made anew meanwhile would leave them broken to the next module.
+    close_connections()
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_OPTIONS))
         yield chromium
         chromium.close()
+        close_connections()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 

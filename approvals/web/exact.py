@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor
 from agentdesk.wire import plain
-from approvals import decisions, sources
+from approvals import drafts, sources
 from approvals.errors import NotCurrent
 from approvals.models import Approval, Decision
 from approvals.sources import NotYet
@@ -26,7 +26,7 @@ def previewed(data: Mapping[str, str], approval: Approval, actor: Actor) -> Atte
     Raises Refused and ApprovalError where the post would not be taken.
     """
     post = read_post(data, approval)
-    outcome = decisions.draft(approval, actor=actor, **post)
+    outcome = drafts.draft(approval, actor=actor, **post)
     decision, missing = outcome.decision, max(0, outcome.need - outcome.have)
     if decision is None:
         raise NotCurrent(approval)

@@ -1,8 +1,7 @@
 """What a decision form posts, read into what the verb takes, and what a refusal gives back."""
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
-from uuid import UUID
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -10,6 +9,7 @@ from django.utils.translation import gettext as _
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent
 from approvals.models import Approval
 from approvals.states import PEOPLES_VERDICTS, Verdict
+from approvals.votes import Post
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm
 from approvals.web.panel import (
@@ -34,20 +34,6 @@ class Refused(Exception):
     def __init__(self, attempt: Attempt) -> None:
         super().__init__(attempt.problem.title if attempt.problem else "")
         self.attempt = attempt
-
-
-class Post(TypedDict):
-    """What :func:`approvals.decisions.decide` is called with."""
-
-    verdict: str
-    digest: str
-    version: int
-    message: str
-    view_digest: str
-    seconds_open: float | None
-    decision_id: UUID | None
-    args: NotRequired[dict[str, Any]]
-    answer: NotRequired[Any]
 
 
 def read_post(data: Mapping[str, str], approval: Approval) -> Post:

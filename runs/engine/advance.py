@@ -26,8 +26,8 @@ from agentdesk.digests import decode, encode
 from agentdesk.groups import group_of
 from agentdesk.live.push import hint
 from agentdesk.telemetry import about
-from approvals.decisions import mark_delivered
 from approvals.errors import ApprovalError
+from approvals.handover import mark_delivered
 from runs import given, lifecycle, limits
 from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
@@ -285,9 +285,9 @@ class _Attempt:
 
     async def _open(self, graph: Graph, occasion: Occasion, budget: Budget) -> tuple[Drive, StateSnapshot]:
         drive = self._drive(graph, occasion, budget)
-        faults.at("checkpoint.read.before")
+        await faults.at_on_loop("checkpoint.read.before")
         snapshot = await drive.snapshot()
-        faults.at("checkpoint.read.after")
+        await faults.at_on_loop("checkpoint.read.after")
         return drive, snapshot
 
     def _budget(self) -> Budget:

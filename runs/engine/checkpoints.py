@@ -72,9 +72,9 @@ class FencedSaver(AsyncPostgresSaver):
                 row = await cursor.fetchone()
                 if row is None or row["attempt"] != self.attempt:
                     raise AttemptLost(f"attempt {self.attempt} of run {self.run_id} has been taken over")
-                faults.at("checkpoint.write.before")
+                await faults.at_on_loop("checkpoint.write.before")
                 yield cursor
-            faults.at("checkpoint.write.after")
+            await faults.at_on_loop("checkpoint.write.after")
 
 
 def _refuse_if_large(size: int) -> None:

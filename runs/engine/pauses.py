@@ -18,8 +18,8 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import decode, digest
 from approvals import requests
 from approvals.answers import Errors, problems
-from approvals.decisions import mark_delivered
 from approvals.errors import Consumed
+from approvals.handover import mark_delivered
 from approvals.models import Approval, Decision, Tool
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action

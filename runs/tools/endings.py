@@ -8,7 +8,7 @@ from django.utils import timezone
 from langchain_core.messages import ToolMessage
 
 from agentdesk.digests import decode
-from approvals import decisions
+from approvals import handover
 from approvals.models import Decision, Tool
 from approvals.states import Verdict
 from runs import calls
@@ -48,7 +48,7 @@ def settle(run_id: UUID) -> None:
             continue
         answer = decode(said.answer) if said.verdict == Verdict.RESPOND else "did_not_happen"
         if answer != "retry" or run.status == RunStatus.CANCELLED:
-            decisions.consume(said.pk, said.digest)
+            handover.consume(said.pk, said.digest)
             _write(run, row, str(answer), said.decided_by_label)
 
 

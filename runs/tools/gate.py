@@ -103,7 +103,7 @@ async def _call(ctx: RunContext, request: ToolCallRequest, run: Run, rest: Calla
         await hop(ledger.refuse_invalid, ctx, proposal, invalid.as_dict(), dump(message))
         return message
     entry = await hop(ledger.enter, ctx, proposal)
-    faults.at("gate.enter.after")
+    await faults.at_on_loop("gate.enter.after")
     _tell(ctx, entry, request)
     if isinstance(entry, Pause):
         await rest()
@@ -125,9 +125,9 @@ async def _execute(
     _give_key(changed, entry.row)
     token = permit.set(Permit(proposal.tool, proposal.call_id, digest(entry.args)))
     try:
-        faults.at("tool.start")
+        await faults.at_on_loop("tool.start")
         result = await asyncio.wait_for(run(changed), entry.timeout)
-        faults.at("tool.end")
+        await faults.at_on_loop("tool.end")
     except TimeoutError:
         return await _timed_out(ctx, entry, proposal)
     except GateMissing as missing:
@@ -146,7 +146,7 @@ async def _execute(
     result = _with_notice(result, entry)
     problem = {"kind": "tool_error", "message": str(result.content)[:2000]} if is_error(result) else None
     await hop(ledger.finish, ctx, entry.row, result=dump(result), error=problem)
-    faults.at("ledger.commit.after")
+    await faults.at_on_loop("ledger.commit.after")
     ctx.on_call(entry.row, proposal.tool, "failed" if problem else "succeeded", "")
     return result
 
@@ -192,7 +192,7 @@ async def _reply(ctx: RunContext, entry: Entry, proposal: Proposal) -> Any:
             message = error_message(ToolError(kind, text, False, hint), tool=proposal.tool, call_id=proposal.call_id)
         case _:
             raise TypeError(f"no reply to {entry!r}")
-    faults.at("gate.answer.before")
+    await faults.at_on_loop("gate.answer.before")
     await hop(ledger.keep_answer, ctx, entry.row, dump(message))
     return message
 

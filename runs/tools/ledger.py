@@ -15,7 +15,7 @@ from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
-from approvals import decisions, requests, switches
+from approvals import handover, requests, switches
 from approvals.models import Approval, Decision, Evaluation, Halt, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
@@ -166,7 +166,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
         return _approve(ctx, row, tool, approval, decision, off)
     now = timezone.now()
-    decisions.consume(decision.pk, decision.digest)
+    handover.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
         answer = decode(decision.answer)
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
@@ -200,7 +200,7 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, dec
     shown = action_digest(ctx.agent, row.tool, row.schema_version, decode(approval.args))
     if not shown == approval.digest == decision.digest:
         return _tampered(ctx, row, "What was shown to people was changed in the database after they decided.")
-    if not decisions.consume(decision.pk, decision.digest):
+    if not handover.consume(decision.pk, decision.digest):
         return _tampered(ctx, row, "The decision on this call was already used.")
     faults.at("gate.decision.taken")
     calls.move(
@@ -314,7 +314,7 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     decision = Decision.objects.filter(approval_id=row.doubt_id, voided_at__isnull=True).first()
     if decision is None:
         return Pause(row.pk, row.doubt_id, "in doubt")
-    decisions.consume(decision.pk, decision.digest)
+    handover.consume(decision.pk, decision.digest)
     answer = decode(decision.answer) if decision.verdict == Verdict.RESPOND else "did_not_happen"
     record_call(ctx, row, "call.resolved", after={"answer": answer, "by": decision.decided_by_label})
     if answer == "retry":

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import push
-from approvals import decisions, requests
+from approvals import handover, requests
 from approvals.models import Approval, Decision
 from approvals.states import OPEN, Kind, Verdict
 from runs import calls, lifecycle
@@ -86,7 +86,7 @@ def _doubt(run: Run) -> int:
 def _took_leave(row: ToolCall) -> bool:
     """Take people's decision on a call that waits, as the old desk may have. False: they gave no leave."""
     said = Decision.objects.filter(approval=row.approval, voided_at__isnull=True).first()
-    if said is None or said.verdict not in (Verdict.APPROVE, Verdict.MODIFY) or not decisions.consume(said.pk, said.digest):
+    if said is None or said.verdict not in (Verdict.APPROVE, Verdict.MODIFY) or not handover.consume(said.pk, said.digest):
         return False
     leave = {"decision": said, "approved_args": said.args, "approved_digest": said.digest}
     return calls.move(row.run_id, row.pk, CallStatus.APPROVED, **leave)

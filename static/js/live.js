@@ -9,6 +9,7 @@
 //               data-append="row"                        where pushed elements of a kind go that are new here, sorted by data-order
 //               data-into="story" data-order="0012"      on a pushed element: the list it belongs to, and its place there
 //               data-merge                               a list that only grows: what is fetched is taken in line by line
+//               data-parts                               around fetched parts of a table, which HTML knows inside a table only
 //               data-keep-typing                         a form: replaced only while nobody has begun to fill it in
 //
 // Others listen:  desk:new    on the list, cancelable: {frame, incoming} is about to be added
@@ -230,7 +231,7 @@ async function refetchOnce(region, url) {
   if (!answer.ok || answer.status === 204) return;
   const template = document.createElement("template");
   template.innerHTML = await answer.text();
-  for (const incoming of [...template.content.children]) {
+  for (const incoming of [...template.content.children].flatMap(parts)) {
     const current = document.getElementById(incoming.id);
     if (!current || version(incoming) < version(current)) continue;
     if (current.matches("[data-merge]")) merge(current, incoming);
@@ -241,6 +242,10 @@ async function refetchOnce(region, url) {
       document.dispatchEvent(new CustomEvent("desk:placed", { detail: { id: incoming.id } }));
     }
   }
+}
+
+function parts(root) {
+  return root.matches("[data-parts]") ? [...root.children] : [root];
 }
 
 /** A form is replaced only while nobody has begun to fill it in; otherwise it says that something changed. */

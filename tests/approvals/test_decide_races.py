@@ -13,8 +13,9 @@ from django.utils import timezone
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
 from approvals import requests
-from approvals.decisions import Outcome, consume, expire_due, mark_delivered
+from approvals.decisions import Outcome, expire_due
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, NotCurrent
+from approvals.handover import consume, mark_delivered
 from approvals.models import Approval, Decision, Review
 from approvals.states import Status
 from tests.approvals.cast import ARGS, entries, make_approval, make_ask, make_rule, make_team, make_user, post

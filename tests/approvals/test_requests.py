@@ -8,7 +8,7 @@ from django.utils import timezone
 from agentdesk.audit.record import Actor
 from agentdesk.digests import decode
 from agentdesk.ids import new_id
-from approvals import decisions, requests
+from approvals import decisions, handover, requests
 from approvals.errors import AlreadyDecided, Consumed, InvalidAsk, KeyReused, NotCurrent, NotFound, TooLarge
 from approvals.models import Approval, Decision
 from approvals.signals import decided, requested
@@ -174,7 +174,7 @@ def test_it_voids_the_decision_of_what_is_superseded(team, reviewer):
     decision = post(approval, reviewer).decision
     assert requests.supersede(approval.pk, DESK, "new input")
     decision.refresh_from_db()
-    assert (decision.void_reason, decisions.consume(decision.pk, decision.digest)) == ("new input", False)
+    assert (decision.void_reason, handover.consume(decision.pk, decision.digest)) == ("new input", False)
 
 
 def test_it_asks_again_as_the_next_version(team, reviewer, told):
@@ -196,7 +196,7 @@ def test_it_asks_again_as_the_next_version(team, reviewer, told):
 def test_it_does_not_ask_again_what_was_carried_out(team, reviewer):
     approval = make_approval(team)
     decision = post(approval, reviewer).decision
-    assert decisions.consume(decision.pk, decision.digest)
+    assert handover.consume(decision.pk, decision.digest)
     with pytest.raises(Consumed):
         requests.reopen(approval.pk, "again", DESK)
     with pytest.raises(Consumed):
@@ -223,25 +223,25 @@ def test_it_raises_the_revision_when_something_beside_it_changed(team):
 
 def test_it_consumes_for_one_action_only(team, reviewer):
     decision = post(make_approval(team), reviewer).decision
-    assert not decisions.consume(decision.pk, "sha256:" + "0" * 64)
-    assert decisions.consume(decision.pk, decision.digest)
-    assert not decisions.consume(decision.pk, decision.digest)
+    assert not handover.consume(decision.pk, "sha256:" + "0" * 64)
+    assert handover.consume(decision.pk, decision.digest)
+    assert not handover.consume(decision.pk, decision.digest)
 
 
 def test_it_does_not_consume_what_may_still_be_recalled(team, reviewer):
     decision = post(make_approval(team), reviewer).decision
     Decision.objects.filter(pk=decision.pk).update(release_at=timezone.now() + timedelta(minutes=1))
-    assert not decisions.consume(decision.pk, decision.digest)
-    assert list(decisions.undelivered()) == []
+    assert not handover.consume(decision.pk, decision.digest)
+    assert list(handover.undelivered()) == []
 
 
 def test_it_marks_delivered_once(team, reviewer):
     decision = post(make_approval(team), reviewer).decision
-    assert list(decisions.undelivered()) == [decision]
-    assert list(decisions.undelivered(timedelta(minutes=1))) == []
-    assert decisions.mark_delivered([decision.pk]) == 1
-    assert decisions.mark_delivered([decision.pk]) == 0
-    assert list(decisions.undelivered()) == []
+    assert list(handover.undelivered()) == [decision]
+    assert list(handover.undelivered(timedelta(minutes=1))) == []
+    assert handover.mark_delivered([decision.pk]) == 1
+    assert handover.mark_delivered([decision.pk]) == 0
+    assert list(handover.undelivered()) == []
     assert len(entries(decision.approval, "decision.delivered")) == 1
 
 
@@ -275,7 +275,7 @@ def test_it_tells_again_of_a_decision_whose_hint_was_lost(team, reviewer, told):
     assert told(sweep) == []
     Decision.objects.filter(pk=decision.pk).update(decided_at=timezone.now() - timedelta(minutes=1))
     assert told(sweep) == [(decided, approval.pk)]
-    decisions.mark_delivered([decision.pk])
+    handover.mark_delivered([decision.pk])
     assert told(sweep) == []
 
 
@@ -291,7 +291,7 @@ def test_it_releases_what_was_held(team, reviewer, told):
     post(approval, reviewer)
     Approval.objects.filter(pk=approval.pk).update(status=Status.HELD)
     Decision.objects.update(release_at=timezone.now() + timedelta(minutes=1))
-    assert decisions.release_due() == 0
+    assert handover.release_due() == 0
     Decision.objects.update(release_at=timezone.now() - timedelta(seconds=1))
     assert told(sweep) == [(decided, approval.pk)]
     approval.refresh_from_db()

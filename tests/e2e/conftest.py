@@ -98,6 +98,12 @@ def is_live(page: Page) -> None:
     expect(page.get_by_role("banner").get_by_text("Live", exact=True)).to_be_visible(timeout=SOON)
 
 
+def fact(page: Page, name: str) -> Locator:
+    """What a run's page says of the run under this name; its calls have states of their own."""
+    named = page.get_by_role("main").locator("dl > div").filter(has=page.get_by_text(name, exact=True))
+    return named.get_by_role("definition")
+
+
 def inbox_link(page: Page, sentence: str | re.Pattern[str]) -> Locator:
     return page.get_by_role("main").get_by_role("link", name=sentence)
 

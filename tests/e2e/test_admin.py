@@ -11,7 +11,7 @@ from approvals.models import Approval, Rule
 from approvals.policy.versions import publish
 from runs.models import Run
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, WIDE, inbox_link, refunds_of, sign_in, start, ticket_text
+from tests.e2e.conftest import SOON, WIDE, fact, inbox_link, refunds_of, sign_in, start, ticket_text
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -50,7 +50,7 @@ def test_an_admin_lets_small_refunds_pass_and_bigger_ones_still_ask(desk_of_the_
     page.get_by_role("main").get_by_role("link", name="Support agent").click()
     page.get_by_label("What should the agent do").fill(ticket_text("T-1003"))
     page.get_by_role("button", name="Start Support agent").click()
-    expect(page.get_by_text("Waiting for people", exact=True)).to_be_visible(timeout=SOON)
+    expect(fact(page, "State")).to_have_text("Waiting for people", timeout=SOON)
     small = Run.objects.latest("created_at")
     assert refunds_of("48119") == [Decimal("45.90")]
     assert set(Approval.objects.filter(source_ref=str(small.pk)).values_list("action", flat=True)) == {"send_email"}

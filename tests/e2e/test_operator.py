@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, WIDE, act, inbox_link, is_live, panel, sign_in, ticket_text
+from tests.e2e.conftest import SOON, WIDE, act, fact, inbox_link, is_live, panel, sign_in, ticket_text
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -42,7 +42,7 @@ def test_an_operator_follows_a_run_from_start_to_end(slow_words, new_page, open_
     page.get_by_role("button", name="Start Support agent").click()
     address = page.url
     steps = page.locator("#story > li:visible")
-    expect(page.get_by_text("Waiting for people", exact=True)).to_be_visible(timeout=SOON)
+    expect(fact(page, "State")).to_have_text("Waiting for people", timeout=SOON)
     is_live(page)
 
     written = page.evaluate("window.streamed ?? []")
@@ -71,7 +71,7 @@ def test_an_operator_follows_a_run_from_start_to_end(slow_words, new_page, open_
     expect(inbox_link(reviewer, mail)).to_be_visible(timeout=SOON)
     inbox_link(reviewer, mail).click()
     panel(reviewer).get_by_role("button", name=re.compile("^Approve")).click()
-    expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible(timeout=SOON)
+    expect(fact(page, "State")).to_have_text("Succeeded", timeout=SOON)
     expect(page.get_by_role("heading", name="Result")).to_be_visible()
 
     live = [text.split("\n", 1)[-1] for text in steps.all_inner_texts()]

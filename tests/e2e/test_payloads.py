@@ -17,7 +17,7 @@ from approvals.policy.versions import publish
 from runs import lifecycle
 from runs.models import Run
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, act, panel
+from tests.e2e.conftest import SOON, act, fact, panel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -154,7 +154,7 @@ def test_two_reviewers_decide_different_actions_of_one_batch_and_the_agent_gets_
     form.get_by_role("button", name="Reject").last.click()
     expect(panel(first, "Outcome")).to_contain_text("Rejected by Robin Vale")
     operator.goto(run)
-    expect(operator.get_by_text("Waiting for people", exact=True)).to_be_visible()
+    expect(fact(operator, "State")).to_have_text("Waiting for people")
 
     open_question(second, run, "Pay 1.00 to ada")
     panel(second).get_by_role("textbox", name="Reason, kept on record").fill("Ada is owed this.")
@@ -282,7 +282,7 @@ def shown(form: Any) -> Any:
 def ended(page: Page, address: str) -> dict[str, Any]:
     """Wait on the run's page until it has ended well; return what the graph put out."""
     page.goto(address)
-    expect(page.get_by_role("main").get_by_text("Succeeded", exact=True).first).to_be_visible(timeout=SOON)
+    expect(fact(page, "State")).to_have_text("Succeeded", timeout=SOON)
     output = Run.objects.get(pk=run_of(address)).output
     assert isinstance(output, dict)
     return output

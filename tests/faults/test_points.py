@@ -1,5 +1,6 @@
 """The fault points themselves: named once, and asleep."""
 
+import asyncio
 import re
 import threading
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.faults.rows.answers import POINTS_AT_A_PAUSE
 from tests.faults.rows.outages import HELD_AT
 from tests.services import CHECKOUT
 
-AT = re.compile(r'faults\.at\("([^"]+)"\)')
+AT = re.compile(r'faults\.at(?:_on_loop)?\("([^"]+)"\)')
 
 
 @pytest.fixture
@@ -64,3 +65,22 @@ def test_who_comes_to_an_armed_point_waits_there_until_told_to_go(asleep: None, 
 def test_a_folder_that_is_not_there_is_refused(asleep: None, tmp_path: Path) -> None:
     with override_settings(FAULTS=str(tmp_path / "none"), LOOPBACK=True), pytest.raises(ValueError, match="there is no folder"):
         faults.switch_on()
+
+
+def test_an_event_loop_goes_on_while_one_of_its_tasks_waits_at_a_point(asleep: None, tmp_path: Path) -> None:
+    for folder in ("at", "go"):
+        (tmp_path / folder).mkdir()
+    with override_settings(FAULTS=str(tmp_path), LOOPBACK=True):
+        faults.switch_on()
+    (tmp_path / "tool.start").touch()
+
+    async def let_go() -> None:
+        while not (waiting := list((tmp_path / "at").iterdir())):
+            await asyncio.sleep(0.01)
+        (tmp_path / "go" / waiting[0].name).touch()
+
+    async def both() -> None:
+        async with asyncio.timeout(5):
+            await asyncio.gather(faults.at_on_loop("tool.start"), let_go())
+
+    asyncio.run(both())

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,11 @@ async def answer(graph: Any, name: str, call: dict[str, Any], verdict: dict[str,
 
 async def main() -> None:
     sys.path.insert(0, str(Path(os.environ["AGENTDESK_AGENTS"]).parent))
-    from cashier import editing, jumping  # type: ignore[import-not-found]
-
+    cashier = import_module("cashier")
     wire = {"name": "wire", "args": {"to": "ungated-jump", "amount": "9.00"}}
-    await answer(jumping, "ungated-jump", wire, {"type": "reject", "message": "no"})
+    await answer(cashier.jumping, "ungated-jump", wire, {"type": "reject", "message": "no"})
     read = {"name": "read", "args": {"name": "ungated-edit"}}
-    await answer(editing, "ungated-edit", read, {"type": "approve"})
+    await answer(cashier.editing, "ungated-edit", read, {"type": "approve"})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from approvals import decisions, requests
 from approvals.api import ApprovalOut
 from approvals.models import Approval
 from approvals.states import PEOPLES_VERDICTS, Status
+from approvals.votes import UNSET
 from runs import lifecycle
 from runs.models import Run
 
@@ -65,7 +66,7 @@ class Command(VerbCommand):
         outcome = decisions.decide(
             approval.pk, actor=actor(options["username"]), verdict=verdict, digest=digest or approval.digest,
             version=approval.version, args=json_of(options["new_args"], "--args"), message=message,
-            answer=decisions.UNSET if options["answer"] is None else json_of(options["answer"], "--answer"),
+            answer=UNSET if options["answer"] is None else json_of(options["answer"], "--answer"),
         )  # fmt: skip
         facts = {
             "approval": outcome.approval.pk, "status": outcome.approval.status,

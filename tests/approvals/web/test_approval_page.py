@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from agentdesk.digests import digest
 from approvals import sources
-from approvals.decisions import mark_delivered
+from approvals.handover import mark_delivered
 from approvals.models import Approval
 from approvals.requests import touch
 from approvals.web import fragments

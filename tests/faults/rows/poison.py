@@ -1,8 +1,7 @@
 """Runs under which workers die every time."""
 
-import os
-import signal
 import time
+from functools import partial
 from typing import Any
 
 from tests.faults.client import Client
@@ -77,13 +76,17 @@ def _kill_in_the_tool(stage: Stage, run: str) -> None:
 def _kill_in_the_node(stage: Stage, runs: list[str]) -> None:
     """The node tells the payment server in which process it is. All of them are killed when all runs are at work and on
     record."""
-    open_ = """SELECT count(*) FROM runs_step s JOIN runs_run r ON r.id = s.run_id AND r.attempt = s.attempt
-               WHERE r.id = ANY(%(ids)s::uuid[]) AND s.name = 'dwell' AND s.status = 'open' AND r.attempt = %(attempt)s"""
     for attempt in range(1, DEATHS + 1):
-        stage.until(lambda n=attempt: stage.one(open_, ids=runs, attempt=n) == len(runs), "all to dwell", 60)  # type: ignore[misc]
+        stage.until(partial(_all_dwell, stage, runs, attempt), "all to dwell", 60)
         at_work = {int(wires[-1]["key"]) for name, wires in stage.payments.wires.items() if name.startswith("poison-")}
         for name, child in list(stage.children.items()):
             if child.pid in at_work:
-                os.kill(child.pid, signal.SIGKILL)
-                stage.until(lambda name=name: not stage.is_alive(name), f"{name} to end")  # type: ignore[misc]
+                stage.kill(name)
                 stage.revive(name)
+
+
+def _all_dwell(stage: Stage, runs: list[str], attempt: int) -> bool:
+    """Whether that attempt of each run is in the node, and on record there."""
+    open_ = """SELECT count(*) FROM runs_step s JOIN runs_run r ON r.id = s.run_id AND r.attempt = s.attempt
+               WHERE r.id = ANY(%(ids)s::uuid[]) AND s.name = 'dwell' AND s.status = 'open' AND r.attempt = %(attempt)s"""
+    return bool(stage.one(open_, ids=runs, attempt=attempt) == len(runs))

@@ -134,13 +134,19 @@ def test_it_shows_what_came_while_the_page_was_away(signed_in):
     cast = make_cast()
     run = make_run(cast)
     first = make_step(run, StepKind.LIMIT, took=0, limit="supersteps")
+    call = make_call(run)
     page = signed_in(cast.operator, f"/runs/{run.pk}/")
     expect(page.locator("#story > li")).to_have_count(1)
+    expect(page.locator(f"#call-{call.pk}")).to_contain_text("Waiting for people")
     second = make_step(run, StepKind.ERROR, took=0, message="lost hint")
     Step.objects.filter(pk=first.pk).update(data={"limit": "tool_calls"})
+    ToolCall.objects.filter(pk=call.pk).update(status=CallStatus.SUCCEEDED)
+    another = make_call(run)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(f"#step-{second.pk}")).to_contain_text("lost hint")
     expect(page.locator(f"#step-{first.pk}")).to_contain_text("Tool calls")
+    expect(page.locator(f"#call-{call.pk}")).to_contain_text("Succeeded")
+    expect(page.locator(f"#call-{another.pk}")).to_contain_text("Waiting for people")
 
 
 def test_it_keeps_what_was_pushed_while_the_list_was_on_its_way(signed_in):
