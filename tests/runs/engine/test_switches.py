@@ -17,7 +17,7 @@ from runs.models import Agent, ToolCall
 from runs.states import CallStatus, RunStatus
 from runs.tools import ledger
 from runs.tools.endings import context_of
-from runs.tools.entries import Pause
+from runs.tools.entries import Pause, Proposal
 from tests.runs.engine.conftest import Engine
 
 PAY = {"name": "pay", "args": {"to": "ada", "amount": "10.00"}}
@@ -105,6 +105,7 @@ def test_a_call_that_may_have_taken_effect_is_in_doubt_and_not_denied(engine: En
     row = ToolCall.objects.select_related("run__agent").get()
     ctx = context_of(row.run)
     tool = Tool.objects.get(agent="teller", name="look_up")
-    assert isinstance(ledger._next(ctx, row, tool, "The tool look_up is switched off."), Pause)
+    proposal = Proposal(row.namespace, row.message_id, row.call_id, row.tool, {"name": "ada"}, "", {}, {}, "")
+    assert isinstance(ledger._next(ctx, row, tool, proposal, "The tool look_up is switched off."), Pause)
     row.refresh_from_db()
     assert (row.status, run.status) == (CallStatus.IN_DOUBT, RunStatus.SUCCEEDED)
