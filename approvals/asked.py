@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from jsonschema import Draft202012Validator, SchemaError
 
-from agentdesk.audit.record import Actor
+from agentdesk.audit.record import Actor, record
 from agentdesk.digests import decode, digest
 from agentdesk.ids import new_id
 from agentdesk.people.models import Role, Team, User
@@ -91,12 +91,18 @@ def _ask(question: Question, actor: Actor, user: User) -> Asked:
             raise KeyReused
         return Asked(RuleVerdict.ASK, known, known.evaluation_id, new=False)
     if off := switches.why_off(tool, halted=Halt.standing().exists()):
+        record(
+            "call.denied", actor=actor, object_type="tool", object_id=tool.pk, object_label=str(tool), team_id=team.pk,
+            after={"reason": off, "source_ref": question.source_ref},
+        )  # fmt: skip
         return Asked(RuleVerdict.DENY, None, None, new=False, because=off)
     evaluation = evaluate_action(_facts(question, team, tool), sources.API, question.source_ref)
     if evaluation.verdict != RuleVerdict.ASK:
         return Asked(evaluation.verdict, None, evaluation.pk, new=False)
     approval, new = request_approval(_question(question, request_key, team, tool, evaluation, user), actor=actor)
-    return Asked(RuleVerdict.ASK, approval, evaluation.pk, new)
+    if not new:  # another post with this key was quicker; one question counts once
+        Evaluation.objects.filter(pk=evaluation.pk).update(counted=False)
+    return Asked(RuleVerdict.ASK, approval, approval.evaluation_id, new)
 
 
 def _team(user: User, slug: str | None) -> Team:
@@ -117,15 +123,17 @@ def _tool(question: Question, team: Team) -> Tool:
         raise NotAllowed(_("That agent belongs to another team."))
     known = Tool.objects.filter(agent=question.agent, name=question.action).first()
     description = known.accepted_description if known else ""  # that of a question is not the tool's
-    code = tools.Code(question.action, description, question.args_schema or None, {"risk": question.risk})
+    schema = decode(known.accepted_schema) if known and known.accepted_schema_version else None
+    code = tools.Code(question.action, description, question.args_schema or schema, {"risk": question.risk})
     return tools.seen(question.agent, team.pk, code)
 
 
 def _facts(question: Question, team: Team, tool: Tool) -> Facts:
+    is_bare = not question.args_schema and bool(tool.accepted_schema_version)  # nothing has checked its arguments
     return Facts(
         agent=question.agent, team_id=team.pk, action=question.action, args=question.args, effect=tool.effect,
         egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run",
-        schema_changed=tool.is_changed, run_input=None,
+        schema_changed=tool.is_changed or is_bare, run_input=None,
         schema_version=_schema_version(question), confidence=question.confidence,
     )  # fmt: skip
 

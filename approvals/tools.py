@@ -49,7 +49,9 @@ def write(agent: str, team_id: UUID, code: Code) -> Tool:
         return tool
     _follow(tool, code.fields)
     if tool.labels_from == "run":
-        Tool.objects.filter(pk=tool.pk).update(**checked(code.labels), labels_from="code")
+        known = {**checked(code.labels), "labels_from": "code"}
+        if Tool.objects.filter(pk=tool.pk, labels_from="run").update(**known):
+            _enter("tool.registered", tool, Actor.desk(), before={"labels_from": "run"}, after=known)
     return tool
 
 

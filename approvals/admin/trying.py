@@ -97,12 +97,13 @@ def try_page(request: HttpRequest, admin: Any) -> HttpResponse:
     """One call, typed or taken from the record, and what the rules in force say about it. Nothing is recorded."""
     if not admin.has_module_permission(request):
         raise PermissionDenied
-    past = _recorded(request)
+    recorded = _recorded(request)
+    past = facts_of(recorded.facts) if recorded is not None else None
     given = request.GET if "tool" in request.GET else None
     form = TryForm(request, given, initial=_initial(past))
     version, rules = current()
     facts = form.facts() if given is not None and form.is_valid() else past
-    verdict = None if facts is None else evaluate(_counted(facts), rules)
+    verdict = None if facts is None else evaluate(_counted(facts, recorded), rules)
     context = {
         **admin.admin_site.each_context(request), "opts": admin.opts, "title": _("Try the rules on a call"), "form": form,
         "facts": facts, "verdict": verdict, "said": None if verdict is None else VERDICTS[verdict.effect], "version": version,
@@ -118,25 +119,28 @@ VERDICTS = {
 }
 
 
-def _counted(facts: Facts) -> Facts:
-    """The facts with what rules count, as the record has it; a call that was recorded keeps what was counted then."""
+def _counted(facts: Facts, recorded: Evaluation | None) -> Facts:
+    """The facts with what rules count, as the record has it; a ``recorded`` call keeps what was counted then, and is of its
+    run."""
     rules = [ReadyRule.of(rule) for rule in current()[1]]
     missing = {tally for tally in tallies_for(facts, rules) if tally.path not in facts.tallies}
     if not missing or facts.at is None:
         return facts
-    found = measure(facts, missing, source="", source_ref="", at=facts.at, before=facts.at)
+    source, source_ref = (recorded.source, recorded.source_ref) if recorded is not None else ("", "")
+    found = measure(facts, missing, source=source, source_ref=source_ref, at=facts.at, before=facts.at)
     return replace(facts, tallies={**found, **facts.tallies})
 
 
-def _recorded(request: HttpRequest) -> Facts | None:
-    """The facts of the evaluation that the address names, where the user administers its team."""
+def _recorded(request: HttpRequest) -> Evaluation | None:
+    """The evaluation that the address names, where the user administers its team; none where its facts were erased."""
     try:
         row = Evaluation.objects.filter(pk=UUID(request.GET.get("evaluation", ""))).first()
     except ValueError:
         return None
-    facts = facts_of(row.facts) if row is not None and row.facts else None  # none where they were erased
+    if row is None or not row.facts:
+        return None
     teams = administered(request)
-    return facts if facts is not None and (teams is None or facts.team_id in teams) else None
+    return row if teams is None or facts_of(row.facts).team_id in teams else None
 
 
 def _initial(facts: Facts | None) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 from django.db import migrations, models
 
-# Of the evaluations until now, those of a proposal count: nothing told rehearsals apart.
-THE_FIRST_ONES = "UPDATE approvals_evaluation SET counted = false WHERE occasion <> 'proposed'"
 HELP = "Counts where rules count calls: it was no rehearsal."
 
 
@@ -10,7 +8,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("approvals", "0008_switches")]
 
-    operations = [
-        migrations.AddField("evaluation", "counted", models.BooleanField(default=True, help_text=HELP)),
-        migrations.RunSQL(THE_FIRST_ONES, migrations.RunSQL.noop),
-    ]
+    operations = [migrations.AddField("evaluation", "counted", models.BooleanField(default=True, help_text=HELP))]

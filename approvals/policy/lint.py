@@ -75,7 +75,7 @@ def _unknown_tool(rule: RuleSnapshot, mine: Sequence[Known], tools: Sequence[Kno
 
 
 def _never(rule: RuleSnapshot) -> Said:
-    if any(_counts_below_one(condition) for condition in rule["conditions"]):
+    if any(_counts_below_one(condition, rule["verdict"]) for condition in rule["conditions"]):
         return [("never", _("It never matches: a count includes the call itself, so it is never less than one."))]
     path = contradiction(rule["conditions"])
     if not path:
@@ -86,9 +86,11 @@ def _never(rule: RuleSnapshot) -> Said:
     return [("never", told % {"path": path})]
 
 
-def _counts_below_one(condition: Mapping[str, Any]) -> bool:
-    value = number_or_none(condition.get("value"))
-    if not str(condition.get("path", "")).startswith("@count.") or value is None:
+def _counts_below_one(condition: Mapping[str, Any], verdict: str) -> bool:
+    value, path = number_or_none(condition.get("value")), str(condition.get("path", ""))
+    if not path.startswith("@count.") or value is None:
+        return False
+    if path == "@count.run" and verdict != Effect.ALLOW:  # a program that names no run leaves a doubt, which matches there
         return False
     return value <= 1 if condition.get("op") == "<" else value < 1 if condition.get("op") in ("<=", "=") else False
 

@@ -20,7 +20,8 @@ from approvals.policy.paths import values_at
 from approvals.policy.tallies import Tally, with_this
 
 LOCK = 0x41445032  # any fixed number: the space of these locks
-_NUMBER = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
+# Spaces by name: \s would take others that a cast to numeric then refuses.
+_NUMBER = r"^[ \t\n\r\f\v]*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?[ \t\n\r\f\v]*$"
 
 # The number at a path of stored arguments, as agentdesk.digests writes them; NULL where there is none.
 _VALUE = """
@@ -40,7 +41,7 @@ SELECT e.at, (e.source = %(source)s AND e.source_ref = %(ref)s) AS same_run, coa
 FROM approvals_evaluation e
 LEFT JOIN approvals_approval a ON a.evaluation_id = e.id
 LEFT JOIN approvals_decision d ON d.approval_id = a.id AND d.voided_at IS NULL
-WHERE e.agent = %(agent)s AND e.action = %(action)s AND e.counted AND e.verdict <> 'deny'
+WHERE e.agent = %(agent)s AND e.action = %(action)s AND e.counted AND e.occasion = 'proposed' AND e.verdict <> 'deny'
   AND (e.at > %(oldest)s OR (e.source = %(source)s AND e.source_ref = %(ref)s AND %(by_run)s))
   AND (%(before)s::timestamptz IS NULL OR e.at < %(before)s) AND e.id IS DISTINCT FROM %(own)s::uuid
   AND (a.id IS NULL OR a.status IN ('pending', 'held') OR (a.status = 'decided' AND d.verdict IN ('approve', 'modify')))
@@ -84,13 +85,16 @@ def measure(
 
 
 def number_at(args: Mapping[str, Any], argument: tuple[str, ...]) -> Decimal | None:
-    """The number at a path of plain arguments; None where there is none."""
+    """The amount at a path of plain arguments; None where there is none, or one below zero: it would buy room for others."""
     found = values_at(args, argument)
-    return number_or_none(found[0]) if len(found) == 1 else None
+    if len(found) != 1 or (isinstance(found[0], str) and not found[0].isascii()):
+        return None
+    number = number_or_none(found[0])
+    return None if number is None or number < 0 else number
 
 
 def _columns(n: int, tally: Tally, at: datetime, values: dict[str, Any]) -> list[str]:
-    """The SQL of a tally over the others, and whether one of them has no number there. Adds what they need to ``values``."""
+    """The SQL of a tally over the others, and whether one of them has no amount there. Adds what they need to ``values``."""
     when = "same_run"
     if tally.window is not None:
         values[f"since{n}"] = at - tally.window
@@ -104,5 +108,5 @@ def _columns(n: int, tally: Tally, at: datetime, values: dict[str, Any]) -> list
         number = number.replace(f"%({name})s", f"%({name}{n})s")
     return [
         f"coalesce(sum({number}) FILTER (WHERE {when}), 0)",
-        f"coalesce(bool_or(({number}) IS NULL) FILTER (WHERE {when}), false)",
+        f"coalesce(bool_or(coalesce(({number}) < 0, true)) FILTER (WHERE {when}), false)",
     ]

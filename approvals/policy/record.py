@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from agentdesk.digests import action_digest, encode
-from approvals.models import Evaluation
+from approvals.models import Decision, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate, tallies_for
@@ -111,14 +113,21 @@ def _judge(facts: Facts, source: str, source_ref: str, occasion: Occasion, *, in
 def _counted(
     facts: Facts, tallies: Collection[Tally], source: str, source_ref: str, occasion: Occasion, of: Evaluation | None
 ) -> Facts:
-    """The facts with what rules count. A call that is about to run is counted as of its proposal, so that calls that came after
-    it take nothing from it; one that a person changed is counted anew."""
-    then = of.at if of is not None and occasion == Occasion.EXECUTING else None
+    """The facts with what rules count. A call that is about to run is counted as of its leave, so that calls that came after it
+    take nothing from it; one that a person changed is counted anew."""
+    then = _leave(of) if of is not None and occasion == Occasion.EXECUTING else None
     found = measure(
         facts, tallies, source=source, source_ref=source_ref, at=then or facts.at or timezone.now(), before=then,
         own=of.pk if of else None,
     )  # fmt: skip
     return replace(facts, tallies=found)
+
+
+def _leave(of: Evaluation) -> datetime:
+    """When a call was let through: by rules when it was proposed, by people when they decided. Until then its question may have
+    been closed, and counted for nobody."""
+    by_people = Decision.objects.filter(approval__evaluation=of, voided_at__isnull=True)
+    return by_people.aggregate(latest=Max("decided_at"))["latest"] or of.at
 
 
 def _plain(text: str) -> str:

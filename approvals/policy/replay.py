@@ -190,6 +190,7 @@ def _asked(evaluations: Sequence[UUID]) -> dict[UUID, _Asked]:
         decided=FilteredRelation("decisions", condition=Q(decisions__voided_at__isnull=True))
     )
     found = {}
+    rows = rows.order_by("requested_at")  # one whose run ended and went on was asked twice: the newer question tells
     for pk, evaluation, status, args, said in rows.values_list("pk", "evaluation", "status", "args", "decided__verdict"):
         stands = status in OPEN or (status == Status.DECIDED and said in AGREED)
         found[evaluation] = (pk, said or "", stands, decode(args))

@@ -28,7 +28,7 @@ from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
 from runs.tools.counting import count
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import DENIED, ask_again, facts_of, place_of, propose, record_call, tool_of
+from runs.tools.proposals import DENIED, ask_again, facts_of, is_withdrawn, place_of, propose, record_call, tool_of
 
 AT_WORK = "The worker ended while the tool was at work."
 AGAIN = "Do not repeat it with the same arguments."
@@ -133,9 +133,12 @@ def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, off: s
         return _tampered(ctx, row, "The arguments that the model asked for were changed in the database.")
     match row.status:
         case CallStatus.WAITING:
-            if (again := ask_again(ctx, row, tool, proposal)) is not None:
-                return Pause(row.pk, again.pk, str(again))
-            return _decided(ctx, row, tool, off)
+            if not is_withdrawn(row) or row.evaluation is None:
+                return _decided(ctx, row, tool, off)
+            if off:
+                return _deny(ctx, row, off)
+            again = ask_again(ctx, row, tool, proposal, row.evaluation)
+            return Pause(row.pk, again.pk, str(again))
         case CallStatus.APPROVED | CallStatus.PAUSED:
             return _begin(ctx, row, tool, off)
         case CallStatus.EXECUTING:
@@ -249,7 +252,7 @@ def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]
         facts_of(ctx, tool, args, said), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
         of=row.evaluation,
     )  # fmt: skip
-    return "A rule that came since denies this call." if now.verdict == Effect.DENY else ""
+    return "A rule denies this call now." if now.verdict == Effect.DENY else ""
 
 
 def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:

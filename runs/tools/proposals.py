@@ -65,13 +65,14 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCa
     return row
 
 
-def ask_again(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal) -> Approval | None:
-    """A new approval of a call that waits, where the question was withdrawn because its run ended, which goes on again. Nobody
-    has decided: what was required stays required."""
-    asked = row.approval
-    if asked is None or asked.status != Status.WITHDRAWN or row.evaluation is None:
-        return None
-    row.approval = _ask(ctx, row, tool, proposal, row.evaluation)
+def is_withdrawn(row: ToolCall) -> bool:
+    """Whether a call waits for people whose question was withdrawn, because its run had ended, which goes on again."""
+    return row.approval is not None and row.approval.status == Status.WITHDRAWN and row.evaluation is not None
+
+
+def ask_again(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
+    """A new approval of a call whose question was withdrawn. Nobody has decided: what was required stays required."""
+    row.approval = _ask(ctx, row, tool, proposal, evaluation)
     row.save(update_fields=["approval"])
     record_call(ctx, row, "call.asked", after={"status": row.status, "verdict": row.verdict, "digest": row.digest})
     return row.approval
@@ -102,7 +103,7 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
         requests.Ask(
             source=SOURCE, source_ref=str(ctx.run_id), request_key=key, kind=Kind.TOOL_CALL, agent=ctx.agent,
             agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
-            args_schema=proposal.schema, schema_version=tool.schema_version, description=proposal.description,
+            args_schema=proposal.schema, schema_version=row.schema_version, description=proposal.description,
             reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",
             allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND], answer_schema=None,
             risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,

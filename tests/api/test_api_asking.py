@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from agentdesk.audit.models import AuditEntry
+from agentdesk.audit.record import Actor
 from agentdesk.digests import digest
 from agentdesk.people.models import Role
+from approvals import switches
 from approvals.models import Approval, Evaluation, Rule, Tool
 from approvals.policy.versions import publish
 from tests.cast import REFUND_SCHEMA, Api, Cast, make_user
@@ -17,9 +19,9 @@ ASK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def label_tool(cast: Cast) -> None:
-    Tool.objects.create(agent="courier", name="book_van", team=cast.support, labels_from="admin",
-                        schema=REFUND_SCHEMA, schema_version=digest(REFUND_SCHEMA))  # fmt: skip
+def label_tool(cast: Cast) -> Tool:
+    return Tool.objects.create(agent="courier", name="book_van", team=cast.support, labels_from="admin",
+                               schema=REFUND_SCHEMA, schema_version=digest(REFUND_SCHEMA))  # fmt: skip
 
 
 def add_rule(verdict: str, **facts: Any) -> None:
@@ -105,6 +107,19 @@ def test_a_schema_that_no_admin_has_accepted_is_asked_about(cast: Cast):
     assert program.post("approvals", ASK | {"args_schema": None}).json()["verdict"] == "ask"
     assert program.post("approvals", ASK).json()["verdict"] == "allow", "the accepted one is known, whatever others use"
     assert Tool.objects.get().is_changed
+    assert AuditEntry.objects.filter(action="tool.changed").count() == 1, "a question without a schema changes no tool"
+
+
+def test_what_is_switched_off_is_refused_and_on_record(cast: Cast):
+    add_rule("allow")
+    tool = label_tool(cast)
+    switches.switch(tool, on=False, actor=Actor.of(cast.admin, "admin"), because="It books too much.")
+    response = Api.of(cast.program).post("approvals", ASK)
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "denied")
+    assert "is switched off" in response.json()["error"]["message"]
+    entry = AuditEntry.objects.get(action="call.denied")
+    assert (entry.object_id, entry.after["reason"]) == (str(tool.pk), response.json()["error"]["message"])
+    assert not Approval.objects.exists()
 
 
 def test_a_denied_action_is_refused_and_on_record(cast: Cast):

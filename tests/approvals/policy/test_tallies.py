@@ -33,6 +33,7 @@ from approvals.states import Kind, Verdict
 from tests.approvals.cast import make_rule, make_team, make_user
 from tests.approvals.policy.test_evaluate import TEAM, rule
 
+NO_AMOUNTS = ["x", "", True, None, [1], {}, -4, "-0.01", "5\u2003", "5\u00a0", "\u0665"]
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 FIVE_AN_HOUR = [{"path": "@count.1h", "op": "<=", "value": 5}]
 
@@ -46,11 +47,12 @@ def proposed(team: Team, amount: Any = "10.00", *, ref: str = "run-1", **how: An
     return evaluate_action(call(team, amount, **how.pop("facts", {})), "runs", ref, **how)
 
 
-def asked(team: Team, evaluation: Evaluation) -> Approval:
+def asked(team: Team, evaluation: Evaluation, key: str = "") -> Approval:
     args = {"amount": evaluation.facts["args"]["amount"]}
     ask = requests.Ask(
-        source="runs", source_ref=evaluation.source_ref, request_key=str(evaluation.pk), kind=Kind.TOOL_CALL, agent="support",
-        team_id=team.pk, action="issue_refund", args=args, allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT],
+        source="runs", source_ref=evaluation.source_ref, request_key=f"{evaluation.pk}{key}", kind=Kind.TOOL_CALL,
+        agent="support", team_id=team.pk, action="issue_refund", args=args,
+        allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT],
         args_schema={"type": "object"}, evaluation=evaluation, requirements=evaluation.requirements,
     )  # fmt: skip
     return requests.request_approval(ask, actor=Actor.desk())[0]
@@ -200,6 +202,23 @@ class TestOnTheRecord:
         assert measured(team, "@sum.1h.amount", "@count.1h") == [None, 2]
         assert measured(team, "@sum.1h.amount", amount=True, before=NOON) == [None]
 
+    def test_an_amount_below_zero_buys_no_room(self):
+        team = make_team()
+        make_rule("allow", conditions=[{"path": "@sum.1d.amount", "op": "<=", "value": 500}])
+        assert [proposed(team, amount).verdict for amount in (-100_000, 600, 10)] == ["ask", "ask", "ask"]
+
+    def test_a_call_is_counted_as_of_the_decision_that_let_it_through(self):
+        team = make_team()
+        make_rule("ask", name="all")
+        make_rule("deny", conditions=[{"path": "@sum.1d.amount", "op": ">", "value": 500}])
+        first = proposed(team, 400)
+        requests.withdraw(asked(team, first).pk, Actor.desk())
+        assert proposed(team, 400, ref="run-2").verdict == "ask", "what was withdrawn does not count"
+        again = asked(team, first, key="again")
+        said(again, make_user(team), "approve")
+        now = evaluate_action(call(team, 400), "runs", "run-1", Occasion.EXECUTING, of=first)
+        assert now.verdict == "deny", "800 of 500"
+
     def test_an_erased_call_still_counts_and_its_amount_is_unknown(self):
         team = make_team()
         approval = said(asked(team, proposed(team)), make_user(team), "approve")
@@ -208,7 +227,7 @@ class TestOnTheRecord:
 
     @pytest.mark.parametrize(
         "amount",
-        [1, 1.5, "2.50", " 3 ", ".5", "1e2", Decimal("7.25"), 2**70, -4, "1" * 390, 1e16, "x", "", True, None, [1], {}],
+        [1, 1.5, "2.50", " 3 ", "\t4\n", ".5", "1e2", Decimal("7.25"), 2**70, "1" * 390, 1e16, *NO_AMOUNTS],
     )
     def test_the_database_reads_numbers_as_rules_do(self, amount: Any):
         team = make_team()
@@ -309,6 +328,7 @@ def test_lint_knows_counts_and_the_arguments_of_sums():
     assert kinds("@sum.1d.amout", 5) == ["unknown_argument"]
     assert kinds("@count.1h", 1) == ["never"]
     assert kinds("@count.1h", 2) == []
+    assert kinds("@count.run", 1) == [], "a program that names no run leaves a doubt"
 
 
 def test_several_actions_of_one_transaction_never_wait_for_each_other(committed: None):

@@ -11,7 +11,9 @@ from django.db import connections
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
-from approvals.models import Approval
+from agentdesk.digests import action_digest, decode
+from approvals import switches
+from approvals.models import Approval, Tool
 from runs import lifecycle
 from runs import sweep as sweeping
 from runs.engine import claims
@@ -198,6 +200,39 @@ def test_what_it_asked_before_it_was_stopped_is_asked_again(engine: Engine) -> N
     assert sorted(e["to"] for e in engine.effects("pay")) == ["ada", "bob"]
     assert ToolCall.objects.filter(run=run).count() == 2
     assert AuditEntry.objects.filter(run_id=run.pk, action="call.asked").count() == 3
+
+
+def asked_and_stopped(engine: Engine) -> Run:
+    """A run whose call waited for people when it was stopped: the question was withdrawn."""
+    limit(pending_approvals=1)
+    run = engine.script("teller", [PAY, PAY_BOB])
+    limit(pending_approvals=2)
+    return run
+
+
+def test_what_is_asked_again_is_what_was_asked_under_other_code(engine: Engine) -> None:
+    run = asked_and_stopped(engine)
+    row = ToolCall.objects.get()
+    old = "sha256:" + "0" * 64
+    digest = action_digest("teller", "pay", old, decode(row.asked_args))
+    ToolCall.objects.filter(pk=row.pk).update(schema_version=old, digest=digest)
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    run = engine.advance(run)
+    for approval in engine.pending(run):
+        engine.decide(approval)
+    assert engine.advance(run).status == RunStatus.SUCCEEDED
+    assert sorted(e["to"] for e in engine.effects("pay")) == ["ada", "bob"]
+    assert not AuditEntry.objects.filter(action="call.tampered").exists()
+
+
+def test_nobody_is_asked_again_about_what_is_switched_off(engine: Engine) -> None:
+    run = asked_and_stopped(engine)
+    switches.switch(Tool.objects.get(agent="teller", name="pay"), on=False, actor=Actor.of(engine.operator))
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    run = engine.advance(run)
+    assert (run.status, engine.pending(run)) == (RunStatus.SUCCEEDED, [])
+    assert set(ToolCall.objects.values_list("status", flat=True)) == {"denied"}
+    assert engine.effects("pay") == []
 
 
 def test_an_agents_own_questions_count_as_well(engine: Engine) -> None:
