@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -85,6 +85,9 @@ class ConditionsWidget(forms.Widget):
     """Rows of three inputs. ``paths`` are names of arguments to suggest."""
 
     paths: Sequence[str] = ()
+
+    class Media:
+        css: ClassVar = {"all": ["css/admin.css"]}
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         rows = [_row(condition) for condition in value] if isinstance(value, list) else []

@@ -34,10 +34,13 @@ def switch_page(shown: Any, request: HttpRequest, thing: Any) -> HttpResponse:
 
 
 def _ask(shown: Any, request: HttpRequest, name: str, *, on: bool, seen: str, here: str) -> HttpResponse:
+    whole_desk = shown.opts.model_name == "halt"
     title = gettext("Switch %(name)s on") if on else gettext("Switch %(name)s off")
+    if whole_desk:
+        title = gettext("Switch the desk on") if on else gettext("Switch the desk off")
     context = {
         **shown.admin_site.each_context(request), "opts": shown.opts, "title": title % {"name": name}, "name": name, "on": on,
-        "seen": seen, "here": here, "whole_desk": shown.opts.model_name == "halt",
+        "seen": seen, "here": here, "whole_desk": whole_desk,
     }  # fmt: skip
     return TemplateResponse(request, "admin/approvals/switch.html", context)
 
@@ -75,7 +78,8 @@ class HaltAdmin(ReadOnly):
         return [path("switch/", self.admin_site.admin_view(self.switch), name="approvals_halt_switch"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        return super().changelist_view(request, {**(extra_context or {}), "standing": Halt.standing().first()})
+        context = {**(extra_context or {}), "title": gettext("When the desk was off"), "standing": Halt.standing().first()}
+        return super().changelist_view(request, context)
 
     def switch(self, request: HttpRequest) -> HttpResponse:
         """Ask, then switch the desk off or on."""
