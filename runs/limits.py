@@ -44,11 +44,15 @@ LIMITS: dict[str, Limit] = {
         gettext_lazy("Most steps of the graph, without a pause"),
         gettext_lazy("Its graph made %(limit)s steps without a pause."),
     ),
-    "model_calls": Limit(gettext_lazy("Most model calls"), gettext_lazy("It has made its %(limit)s model calls.")),
-    "tool_calls": Limit(gettext_lazy("Most tool calls"), gettext_lazy("It has made its %(limit)s tool calls.")),
+    "model_calls": Limit(
+        gettext_lazy("Most model calls"), gettext_lazy("It has made as many model calls as it may: %(limit)s.")
+    ),
+    "tool_calls": Limit(gettext_lazy("Most tool calls"), gettext_lazy("It has made as many tool calls as it may: %(limit)s.")),
     "identical_calls": Limit(
         gettext_lazy("Most calls of one tool with the same arguments"),
-        gettext_lazy("It has called one tool with the same arguments %(limit)s times, and seems to go round in circles."),
+        gettext_lazy(
+            "It has called one tool with the same arguments as often as it may: %(limit)s. It seems to go round in circles."
+        ),
     ),
     "tokens": Limit(
         gettext_lazy("Most tokens, read and written"),
@@ -77,7 +81,7 @@ LIMITS: dict[str, Limit] = {
     ),
     PENDING_APPROVALS: Limit(
         gettext_lazy("Most approvals that wait at the same time, of all its runs"),
-        gettext_lazy("Its agent has %(limit)s approvals waiting already, and asks for more."),
+        gettext_lazy("As many approvals of its agent wait as may: %(limit)s. It asks for more."),
         is_of_agent=True,
     ),
 }

@@ -5,10 +5,11 @@ import math
 from typing import Any, NoReturn
 
 from django import forms
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from runs.errors import InputTooLarge, InvalidInput, RunError
-from runs.limits import LIMITS, Amount, field_of, limits_of_agent, stored
+from runs.limits import LIMITS, Amount, field_of, limits_of_agent
 from runs.models import Agent
 
 
@@ -42,7 +43,9 @@ class StartForm(forms.Form):
         for name in self.limits:
             self.fields[name] = field = field_of(name, most[name])
             field.widget.attrs["class"] = "input"
-            field.help_text = _("For this agent: %(most)s.") % {"most": stored(most[name])}
+            field.help_text = _("For this agent: %(most)s.") % {
+                "most": number_format(most[name], use_l10n=True, force_grouping=True)
+            }
 
     def main_fields(self) -> list[forms.BoundField]:
         return [field for field in self if field.name not in self.limits]

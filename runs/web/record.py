@@ -24,8 +24,8 @@ class Gauge:
     """One limit of a run and how much of it is used."""
 
     name: str
-    used: float
-    limit: float
+    used: int
+    limit: int
 
 
 def given(run: Run) -> tuple[str, bool]:
@@ -78,7 +78,7 @@ def spent(run: Run) -> Spent:
         "active_seconds": int(run.active_seconds),
     }
     most = limits_of(run)
-    gauges = [Gauge(name, used[name], float(limit)) for name, limit in most.items() if name in used]
+    gauges = [Gauge(name, used[name], int(limit)) for name, limit in most.items() if name in used]
     unknown = sum(status == StepStatus.DONE and cost is None for *_tokens, cost, _currency, status in models)
     return Spent(gauges, read, written, [Cost(*one) for one in sorted(sums.items())], most["cost"], unknown)
 

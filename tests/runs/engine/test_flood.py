@@ -176,7 +176,7 @@ def test_a_run_that_would_ask_too_much_is_stopped_and_goes_on_with_more(engine: 
     run = engine.script("teller", [PAY])
     assert (first.status, run.status, run.stop_reason) == (RunStatus.WAITING, RunStatus.STOPPED, "limit:pending_approvals")
     assert run.error is not None
-    assert run.error["message"].startswith("Its agent has 1 approvals waiting already")
+    assert run.error["message"].startswith("As many approvals of its agent wait as may: 1.")
     assert Approval.objects.count() == 1
     with pytest.raises(InvalidLimit):
         lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"concurrent_runs": 1})

@@ -245,8 +245,8 @@ def test_it_tells_a_dead_worker_apart_from_a_call_that_waits(cast):
     lost = make_step(run, StepKind.MODEL, took=1, status=StepStatus.LOST)
     call = make_call(run)
     asked = make_step(run, StepKind.TOOL, took=1, status=StepStatus.LOST, call=str(call.pk), outcome="waiting")
-    assert "The worker ended here." in words(render_step(lost))
-    assert "The worker ended here." not in words(render_step(asked))
+    assert "Cut short here" in words(render_step(lost))
+    assert "Cut short here" not in words(render_step(asked))
 
 
 def test_it_takes_the_decision_that_a_step_recorded(cast):

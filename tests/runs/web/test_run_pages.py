@@ -396,7 +396,7 @@ def test_it_counts_what_a_run_has_used(client, cast):
     page = client.get(f"/runs/{told(cast).run.pk}/").content.decode()
     assert "1 of 60" in page
     assert "2 of 60" in page
-    assert "1200 read, 214 written" in page
+    assert "1,200 and 214 tokens" in page
     assert "Modified by Robin Vale" in page
 
 

@@ -130,4 +130,4 @@ def test_its_page_says_what_model_calls_have_cost_and_of_how_many_nobody_knows(c
     page = client.get(f"/runs/{run.pk}/").content.decode()
     assert "0.0123 of 20 EUR" in page
     assert "1 model call of unknown cost" in page
-    assert "12 of 2000000" in page
+    assert "12 of 2,000,000" in page
