@@ -23,7 +23,7 @@ from approvals.errors import Consumed
 from approvals.models import Approval, Decision, Halt
 from approvals.states import OPEN, Kind, Status
 from runs import calls, given, limits, threads
-from runs.access import may_operate, may_start
+from runs.access import may_grant, may_operate, may_start
 from runs.errors import (
     AgentUnavailable,
     InputTooLarge,
@@ -131,8 +131,11 @@ def _end_idle(run: Run, actor: Actor) -> None:
 @transaction.atomic
 def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, Any] | None = None) -> Run:
     """Let a run that failed or was stopped go on from its last checkpoint. ``more``: how much is granted beyond its limits, by
-    name of the limit; each at most what the desk grants a run to begin with. Raises NotAllowed, NotEnded, InvalidLimit."""
+    name of the limit, by operators and admins; each at most what the desk grants a run to begin with. Raises NotAllowed,
+    NotEnded, InvalidLimit."""
     run = _operable(run_id, actor)
+    if more and actor.user is not None and not may_grant(actor.user, run):
+        raise NotAllowed
     if run.pruned_at is not None:
         raise Pruned
     granted = limits.granted(run, more or {})
@@ -142,7 +145,7 @@ def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, Any] | None = No
     ).update(
         status=RunStatus.QUEUED, stop_reason="", error=None, traceback="", finished_at=None, changed_at=now,
         cancel_requested_at=None, cancel_requested_by="", wanted=F("wanted") + 1, revision=F("revision") + 1,
-        counters={**run.counters, "deaths": 0, "returned": 0}, limits=granted,
+        counters={**run.counters, "deaths": 0, "returned": 0, "recount": True}, limits=granted,
     )  # fmt: skip
     if not moved:
         raise NotEnded("Only a run that failed or was stopped can be continued.")

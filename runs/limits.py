@@ -26,6 +26,7 @@ type Amount = int | Decimal
 GRANTED = "granted"  # the key of Run.limits that holds what was granted beyond them
 CONCURRENT_RUNS, PENDING_APPROVALS = "concurrent_runs", "pending_approvals"
 MOST = 10**12  # of anything: what is larger is a slip
+PLACES_MOST, PLACES = 12, 6  # before and after the point
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,10 @@ def amount(name: str, value: Any) -> Amount:
         number = Decimal(str(value))
     except InvalidOperation as error:
         raise InvalidLimit(_("%(value)s is no number.") % {"value": repr(value)[:40]}) from error
-    if isinstance(value, bool) or not number.is_finite() or abs(number) > MOST:
+    # Looked at before it is reckoned with or written out: an exponent costs nothing to send.
+    if isinstance(value, bool) or not number.is_finite() or number.adjusted() > PLACES_MOST or abs(number) > MOST:
+        raise InvalidLimit(_("%(value)s is no number.") % {"value": repr(value)[:40]})
+    if int(number.as_tuple().exponent) < -PLACES:
         raise InvalidLimit(_("%(value)s is no number.") % {"value": repr(value)[:40]})
     if limit.is_money:
         return number

@@ -1,5 +1,6 @@
 """Finding what a lost hint, a dead worker or a restart left behind. It only gives hints: ``advance`` decides."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -12,10 +13,13 @@ from agentdesk.live.push import hint
 from approvals.handover import mark_delivered, undelivered
 from runs import queues
 from runs.engine.locks import ALIVE
+from runs.errors import InvalidLimit
 from runs.lifecycle import ADVANCE, SOURCE
 from runs.limits import CONCURRENT_RUNS, limits_of_agent
 from runs.models import Agent, Run
 from runs.states import ENDED, RunStatus
+
+log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=3)  # what is younger than this is probably on its way
 AGAIN = timedelta(seconds=5)  # after which a hint that brought nothing is given again
@@ -66,7 +70,12 @@ def _with_room() -> list[UUID]:
     found: list[UUID] = []
     line = Run.objects.filter(held_at__isnull=False, status=RunStatus.QUEUED)
     for agent in Agent.objects.filter(pk__in=line.values("agent")):
-        room = int(limits_of_agent(agent)[CONCURRENT_RUNS]) - Run.objects.filter(agent=agent, status=RunStatus.RUNNING).count()
+        try:
+            most = int(limits_of_agent(agent)[CONCURRENT_RUNS])
+        except InvalidLimit:  # written by a script: the runs of other agents are looked after all the same
+            log.exception("the limits of agent %s cannot be read", agent.slug)
+            continue
+        room = most - Run.objects.filter(agent=agent, status=RunStatus.RUNNING).count()
         if room > 0:
             found += line.filter(agent=agent).order_by("held_at").values_list("pk", flat=True)[:room]
     return found

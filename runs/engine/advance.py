@@ -80,7 +80,7 @@ def _work(claim: Claim) -> bool:
         return False
     except (OperationalError, InterfaceError, DeskUnavailable) as error:
         log.warning("the database did not answer: %s", error)
-        return _give_back(claim, error)
+        return _give_back(claim, error, time.monotonic() - began)
     except Exception as error:  # a fault of the desk: a run that nobody lets go of would stay running for ever
         log.exception("run %s could not be driven", claim.run.pk)
         end = End(
@@ -90,7 +90,7 @@ def _work(claim: Claim) -> bool:
         return _settle(claim, end, time.monotonic() - began)
     except (OperationalError, InterfaceError) as error:  # else the run would stay with this process, which does nothing for it
         log.warning("the database did not answer at the end: %s", error)
-        return _give_back(claim, error)
+        return _give_back(claim, error, time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,9 @@ class _Attempt:
             )
 
     def _go(self, drive: Drive, ready: pauses.Ready) -> Outcome:
+        seconds, late = drive.recorder.budget.begin_stretch()
+        if seconds <= 0:  # before the decisions are told as taken: the graph does not get them now
+            return Outcome("limit", reached=late)
         for decision in ready.decisions:
             data = {"approval": str(decision.approval_id), "verdict": decision.verdict, "by": decision.decided_by_label}
             drive.recorder.note(
@@ -293,7 +296,7 @@ class _Attempt:
     def _budget(self) -> Budget:
         """What the run may still use. An attempt that ended without a word wrote no counters: its steps tell."""
         run = self.run
-        was_cut = self.claim.orphaned or run.counters.get("returned")
+        was_cut = self.claim.orphaned or run.counters.get("returned") or run.counters.get("recount")
         used = recounted(run) if was_cut else run.counters
         return Budget(limits.limits_of(run), used, self.process.prices(), run.active_seconds)
 
@@ -324,7 +327,7 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
     if end.counters:
         # Who gets as far as a question makes progress: only deaths in a row are poison.
         deaths = {"deaths": 0, "returned": 0} if end.status == RunStatus.WAITING else {}
-        fields["counters"] = {**claim.run.counters, **end.counters, **deaths}
+        fields["counters"] = {**claim.run.counters, **end.counters, **deaths, "recount": False}
     if end.status == RunStatus.QUEUED:  # this process ends; another goes on at once
         if claims.release(claim, end.status, **fields) is not None:
             hint(lifecycle.ADVANCE, str(claim.run.pk))
@@ -340,16 +343,16 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
     return False
 
 
-def _give_back(claim: Claim, error: Exception) -> bool:
+def _give_back(claim: Claim, error: Exception, seconds: float = 0) -> bool:
     """The database was away: put the run back in the queue, or stop it where that happens again and again. Should that never
     work, this process's lock is gone too, and any other finds the run orphaned."""
     returned = int(claim.run.counters.get("returned", 0)) + 1
     claim.run.counters = {**claim.run.counters, "returned": returned}
     if returned >= RETURNS:
-        return _stop(claim, error)
+        return _stop(claim, error, seconds)
     for attempt in range(RETRIES):
         try:
-            claims.release(claim, RunStatus.QUEUED, counters=claim.run.counters)
+            claims.release(claim, RunStatus.QUEUED, counters=claim.run.counters, active_seconds=F("active_seconds") + seconds)
         except (OperationalError, InterfaceError):
             time.sleep(min(2**attempt * 0.1, 5))
         else:
@@ -359,10 +362,10 @@ def _give_back(claim: Claim, error: Exception) -> bool:
     return False
 
 
-def _stop(claim: Claim, error: Exception) -> bool:
+def _stop(claim: Claim, error: Exception, seconds: float) -> bool:
     end = End(RunStatus.STOPPED, "unavailable", evidence.of_outages(claim.run, error), counters={**claim.run.counters})
     try:
-        return _settle(claim, end, 0)
+        return _settle(claim, end, seconds)
     except (OperationalError, InterfaceError):
         log.exception("run %s could not be stopped", claim.run.pk)
         return False

@@ -43,14 +43,18 @@ class Budget:
             }  # fmt: skip
 
     def begin_call(self) -> None:
-        """A model is about to be called. Raises LimitReached when it may not."""
+        """A model is about to be called. Raises LimitReached when it may not; the run ends after its step even where the agent
+        catches that."""
         with self._guard:
-            if self.model_calls >= self.limits["model_calls"]:
-                raise LimitReached("model_calls", self.limits["model_calls"])
+            if self.reached is None and self.model_calls >= self.limits["model_calls"]:
+                self.reached = LimitReached("model_calls", self.limits["model_calls"])
             self._look()
-            if self.reached is not None:
-                raise LimitReached(self.reached.limit, self.reached.value, self.reached.detail)
-            self.model_calls += 1
+            reached = self.reached
+            if reached is None:
+                self.model_calls += 1
+                return
+        self.on_reached()
+        raise LimitReached(reached.limit, reached.value, reached.detail)
 
     def end_call(self, provider: str, model: str, message: BaseMessage | None) -> dict[str, Any]:
         """A model has answered. Returns what its step tells: tokens, and the cost where that is known."""

@@ -29,6 +29,7 @@ class Execute:
     args: dict[str, Any]
     timeout: int
     idempotent: bool
+    repeatable: bool  # idempotent, or reads only
     modified_by: str = ""
 
 

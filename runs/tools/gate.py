@@ -133,6 +133,13 @@ async def _execute(
     except GateMissing as missing:
         await _finish(ctx, entry, proposal, ToolError("refused", str(missing)))
         raise
+    except LimitReached:
+        if entry.repeatable:
+            await _leave_paused(ctx, entry, proposal)
+        else:
+            await hop(ledger.leave_in_doubt, ctx, entry.row, "The run reached a limit while the tool was at work.")
+            ctx.on_call(entry.row, proposal.tool, "waiting", "")
+        raise
     except GraphBubbleUp:
         await _leave_paused(ctx, entry, proposal)
         raise

@@ -241,7 +241,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     )
     faults.at("gate.executing")
     modified = row.decision.decided_by_label if row.decision and row.decision.verdict == Verdict.MODIFY else ""
-    return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, modified)
+    return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, tool.idempotent or tool.effect == "read", modified)
 
 
 def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str:

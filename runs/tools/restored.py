@@ -60,7 +60,7 @@ def _park(run_id: UUID, parked: Parked, actor: Actor) -> None:
     before, now = run.status, timezone.now()
     Run.objects.filter(pk=run.pk).update(
         status=RunStatus.STOPPED, stop_reason="restored", error={"kind": "restored", "message": STOPPED}, claimed_by=None,
-        finished_at=now, changed_at=now, revision=F("revision") + 1,
+        held_at=None, finished_at=now, changed_at=now, revision=F("revision") + 1,
     )  # fmt: skip
     record(
         "run.stopped", actor=actor, object_type="run", object_id=run.pk, object_label=run.record_label, team_id=run.team_id,

@@ -200,7 +200,7 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         and access.may_operate(user, run),
         "may_reask": bool((run.error or {}).get("poisoned")) and access.may_operate(user, run),
         "limit": limit_of(run),
-        "grant": settings.RUN_LIMITS.get(limit_of(run), 0),
+        "grant": settings.RUN_LIMITS.get(limit_of(run), 0) if access.may_grant(user, run) else 0,
         "grant_step": "any" if limit_of(run) in LIMITS and LIMITS[limit_of(run)].is_money else 1,
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),
         "entries": entries_of(user, run, [one.pk for one in asked]) if may_read_record(user, run) else None,

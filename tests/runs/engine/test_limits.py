@@ -10,15 +10,17 @@ from django.utils import timezone
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
-from approvals.models import Rule
+from agentdesk.people.models import User
+from approvals.models import Rule, Tool
 from approvals.policy.versions import publish
-from runs import lifecycle
+from runs import lifecycle, limits
 from runs.engine import drive
-from runs.engine.budget import recounted
+from runs.engine.budget import Budget, recounted
 from runs.errors import InvalidLimit, NotAllowed, NotEnded
 from runs.limits import limits_of
 from runs.models import Agent, ModelPrice, Run, Step, ToolCall
 from runs.states import RunStatus
+from runs.tools.context import LimitReached
 from tests.runs.engine.conftest import Engine
 
 PAY = {"name": "pay", "args": {"to": "ada", "amount": "12.50"}}
@@ -80,12 +82,19 @@ def test_it_goes_on_from_there_once_more_tokens_are_granted(engine: Engine) -> N
     assert (entry.after or {})["more"] == {"tokens": 1000}
 
 
-def test_only_operators_and_whoever_started_it_grant_more_and_only_once(engine: Engine) -> None:
+def test_only_operators_grant_more_and_only_once(engine: Engine) -> None:
     limit(model_calls=1)
     allow("look_up")
     run = engine.script("teller", look("ada"))
     with pytest.raises(NotAllowed):
         lifecycle.continue_(run.pk, actor=Actor.of(engine.reviewer), more={"model_calls": 1})
+    Run.objects.filter(pk=run.pk).update(requester=engine.reviewer)
+    with pytest.raises(NotAllowed):
+        lifecycle.continue_(run.pk, actor=Actor.of(engine.reviewer), more={"model_calls": 1})
+    User.objects.filter(pk=engine.operator.pk).update(kind=User.Kind.SERVICE)
+    with pytest.raises(NotAllowed):
+        lifecycle.continue_(run.pk, actor=Actor.of(User.objects.get(pk=engine.operator.pk)), more={"model_calls": 1})
+    User.objects.filter(pk=engine.operator.pk).update(kind=User.Kind.PERSON)
     lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 1})
     with pytest.raises(NotEnded):
         lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 1})
@@ -158,6 +167,34 @@ def test_what_a_dead_worker_had_used_is_counted_from_the_record(engine: Engine) 
     assert Decimal(run.counters["cost"]["USD"]) == 2
 
 
+def test_what_dead_workers_had_used_still_counts_when_the_run_is_continued(engine: Engine) -> None:
+    price()
+    run = engine.script("teller", [PAY])
+    # As the desk stops what kills its workers again and again: no attempt has written what it used.
+    Run.objects.filter(pk=run.pk).update(counters={"deaths": 6}, status="stopped", stop_reason="poison", claimed_by=None)
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator))
+    run = engine.advance(run)
+    assert (run.counters["model_calls"], run.counters["recount"]) == (1, False)
+    assert Decimal(run.counters["cost"]["USD"]) == 2
+
+
+@pytest.mark.parametrize("value", ["1e-999999999", "1e1000000", "-1e1000000", "0.0000001", "NaN", "Infinity"])
+def test_no_number_is_too_odd_to_be_refused(value: str) -> None:
+    with pytest.raises(InvalidLimit):
+        limits.amount("cost", value)
+
+
+def test_a_limit_that_the_agent_catches_still_ends_the_run_after_its_step() -> None:
+    drained = []
+    budget = Budget({"model_calls": 1, "tokens": 100, "cost": 1}, {}, [])
+    budget.on_reached = lambda: drained.append(budget.reached)
+    budget.begin_call()
+    for _again in range(2):
+        with pytest.raises(LimitReached):
+            budget.begin_call()
+    assert [one.limit for one in drained if one is not None] == ["model_calls", "model_calls"]
+
+
 def test_it_stops_an_agent_that_makes_the_same_call_again_and_again(engine: Engine) -> None:
     allow("look_up")
     limit(identical_calls=2)
@@ -200,6 +237,24 @@ def test_the_calls_beside_the_one_too_many_come_to_their_end(engine: Engine) -> 
     lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"tool_calls": 1})
     assert engine.advance(run).status == RunStatus.SUCCEEDED
     assert len(engine.effects("slow")) == 2
+
+
+@pytest.mark.parametrize(("labels", "status"), [({}, "in_doubt"), ({"effect": "read"}, "paused")])
+def test_a_tool_that_a_limit_ended_in_the_middle_is_in_doubt_unless_it_reads(
+    engine: Engine, labels: dict[str, str], status: str
+) -> None:
+    allow("delegate")
+    Agent.objects.filter(slug="nested").update(limits={"model_calls": 1})
+    Tool.objects.filter(agent="nested", name="delegate").update(**labels)
+    run = engine.script("nested", [{"name": "delegate", "args": {"script": '{"turns": []}'}}])
+    assert (stopped(run), ToolCall.objects.get().status) == ("limit:model_calls", status)
+    lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"model_calls": 5})
+    if status == "in_doubt":
+        (doubt,) = engine.pending(engine.advance(run))
+        engine.decide(doubt, "respond", answer="retry")
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert ToolCall.objects.get().status == "succeeded"
 
 
 def test_a_result_that_is_too_large_is_kept_and_handed_over_when_more_is_granted(engine: Engine) -> None:
