@@ -118,7 +118,7 @@ def test_what_is_switched_off_is_refused_and_on_record(cast: Cast):
     assert (response.status_code, response.json()["error"]["code"]) == (403, "denied")
     assert "is switched off" in response.json()["error"]["message"]
     entry = AuditEntry.objects.get(action="call.denied")
-    assert (entry.object_id, entry.after["reason"]) == (str(tool.pk), response.json()["error"]["message"])
+    assert (entry.object_id, (entry.after or {})["reason"]) == (str(tool.pk), response.json()["error"]["message"])
     assert not Approval.objects.exists()
 
 
