@@ -19,7 +19,7 @@ from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, answers
 from approvals.models import Approval
-from approvals.states import Kind, Risk, Verdict
+from approvals.states import Kind, Risk, Status, Verdict
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
@@ -96,7 +96,8 @@ def render_panel(
     if not isinstance(user, User):
         raise TypeError("nobody is signed in")
     have, need = votes_counted(approval)
-    why_not = access.why_not(user, approval) if approval.is_pending else None
+    is_held = approval.status == Status.HELD
+    why_not = access.why_not(user, approval) if approval.is_pending or is_held else None
     context: dict[str, Any] = {
         "approval": approval,
         "state": state_of(approval, have),
@@ -105,6 +106,7 @@ def render_panel(
         "have": have,
         "need": need,
         "why_not": why_not,
+        "is_held": is_held,
         "reviews": [vote_words(review) for review in approval.reviews.all()],
         "reviewers": [person.label for person in access.reviewers_of(approval)[:MOST_NAMES]],
         "next": None if approval.is_pending else _next(user, approval),

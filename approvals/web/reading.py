@@ -120,6 +120,8 @@ def state_of(approval: Approval, have: int) -> State:
         return State("lock", "bad", _("%(outcome)s, did not count") % {"outcome": outcome_words(void)})
     if standing is None:
         return State("clock", "", _("Expired")) if approval.status == Status.EXPIRED else State("undo", "", _("Withdrawn"))
+    if approval.status == Status.HELD:
+        return State("clock", "live", _("%(outcome)s, held") % {"outcome": outcome_words(standing)})
     return State(_ICONS[Verdict(standing.verdict)], "", outcome_words(standing))
 
 
