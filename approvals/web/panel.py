@@ -29,6 +29,7 @@ from approvals.web.schemas import ABSENT, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
+ARMING_SECONDS = 3  # for which the reasons of a grave action stand on the screen before it can be approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ def to_confirm(approval: Approval) -> str:
 
 
 def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
-    typed = {verdict: {"message": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values}
+    typed = {
+        verdict: {"message": "", "reason": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values
+    }
     if attempt:
         typed[attempt.verdict] |= attempt.typed
     allowed = list(approval.allowed)
@@ -176,6 +179,8 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "open": attempt.verdict if attempt else "",
         "preview": attempt.preview if attempt else None,
         "reason_required": needs_reason(approval),
+        "reasons": approval.team.reasons(),
+        "arms": ARMING_SECONDS if Risk(approval.risk).rank >= Risk.HIGH.rank else 0,
         "confirm": to_confirm(approval),
         "seen": _seen(approval, card, attempt),
     }
