@@ -76,13 +76,15 @@ class ApprovalOut(Schema):
     expires_at: datetime | None
     closed_at: datetime | None
     reopened_because: str
-    decision: DecisionOut | None
+    release_at: datetime | None = Field(description="While held: until then whoever may decide can take the decision back.")
+    decision: DecisionOut | None = Field(description="None while it is held.")
     url: str
 
     @classmethod
     def of(cls, approval: Approval) -> Self:
         """``approval`` with ``team`` and ``decisions`` loaded, or each costs a query."""
         standing = approval.standing
+        is_held = approval.status == State.HELD
         return cls(
             id=approval.id, status=State(approval.status), kind=Kind(approval.kind), source=approval.source,
             source_ref=approval.source_ref, agent=approval.agent, agent_version=approval.agent_version,
@@ -94,7 +96,8 @@ class ApprovalOut(Schema):
             policy_version=approval.policy_version, digest=approval.digest, version=approval.version,
             need=approval.need, requested_at=approval.requested_at, expires_at=approval.expires_at,
             closed_at=approval.closed_at, reopened_because=approval.reopened_because,
-            decision=DecisionOut.of(standing) if standing else None,
+            release_at=standing.release_at if is_held and standing else None,
+            decision=DecisionOut.of(standing) if standing and not is_held else None,
             url=settings.AGENTDESK_URL + reverse("approvals:detail", args=[approval.id]),
         )  # fmt: skip
 
@@ -178,6 +181,13 @@ def decide(request: HttpRequest, approval_id: UUID, payload: DecisionIn) -> Deci
         version=payload.version, args=payload.args, answer=answer, message=payload.message,
     )  # fmt: skip
     return DecidedOut(approval=outcome.approval.id, status=State(outcome.approval.status), have=outcome.have, need=outcome.need)
+
+
+@router.post("/{approval_id}/recall", response={200: ApprovalOut, REFUSALS: Failure}, summary="Take a held decision back")
+def recall(request: HttpRequest, approval_id: UUID) -> ApprovalOut:
+    """The question stands again, as the next version. 409 ``released``: it is not held any more."""
+    approval = decisions.recall(approval_id, actor=Actor.from_request(request, "api"))
+    return ApprovalOut.of(approval)
 
 
 @router.post("", response={200: AskedOut, 201: AskedOut, REFUSALS: Failure}, summary="Ask people")

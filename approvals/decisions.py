@@ -1,7 +1,7 @@
 """The reviewers' verb, ``decide``: votes are counted until there is a decision, which may be recalled, or time is over."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Unpack
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import encode
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
-from approvals import access, moves
+from approvals import access, holding, moves
 from approvals.errors import ApprovalError, Expired, NotAllowed, NotCurrent, NotFound, Released
 from approvals.models import Approval, Decision, Review
 from approvals.models.evaluations import Occasion
@@ -207,25 +207,29 @@ def _count(approval: Approval, vote: Vote, mine: Review, before: dict[str, Any] 
         action = "approval.reviewed" if before is None else "approval.modified"
         moves.enter(approval, action, actor=vote.actor, before=before, after=after, content=content)
         return Outcome(approval, None, have, need)
-    if not moves.move(approval, Status.DECIDED):
+    release_at = holding.until(approval, mine.verdict)
+    status = Status.DECIDED if release_at is None else Status.HELD
+    if not moves.move(approval, status):
         raise NotCurrent(approval)
     faults.at("decision.write.before")
-    decision = _conclude(approval, vote, mine)
+    decision = _conclude(approval, vote, mine, release_at)
     faults.at("decision.write.after")
     moves.enter(
         approval, "approval.decided", actor=vote.actor, before={**(before or {}), "status": Status.PENDING},
-        after={**after, "verdict": decision.verdict, "status": Status.DECIDED, "decision": decision.pk}, content=content,
+        after={**after, "verdict": decision.verdict, "status": status, "decision": decision.pk,
+               **({"release_at": release_at} if release_at else {})}, content=content,
     )  # fmt: skip
-    tell(decided, approval)
+    if release_at is None:
+        tell(decided, approval)
     return Outcome(approval, decision, have, need)
 
 
-def _conclude(approval: Approval, vote: Vote, mine: Review) -> Decision:
+def _conclude(approval: Approval, vote: Vote, mine: Review, release_at: datetime | None) -> Decision:
     verdict = final_verdict(approval, Verdict(mine.verdict), approval.digest)
     return moves.conclude(
         approval, verdict, actor=vote.actor, message=vote.message, view_digest=vote.view_digest[:71],
         answer=encode(vote.answer) if verdict == Verdict.RESPOND else None, seconds_open=vote.seconds_open,
-        id=vote.decision_id or new_id(),
+        id=vote.decision_id or new_id(), release_at=release_at,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from approvals import tools
 from approvals.admin.switching import switch_page
 from approvals.models import Tool
 
-LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds"]
+LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds", "hold_seconds"]
 FROM_CODE = ["agent", "name", "team", "description", "schema", "schema_version", "labels_from", "first_seen_at", "updated_at"]
 MOST_ALARMS = 50  # of each kind
 SWITCH = ["enabled", "switched_at", "switched_by_label", "switched_because"]

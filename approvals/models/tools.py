@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -10,6 +11,8 @@ from agentdesk.ids import new_id
 from agentdesk.people.models import Team
 from approvals.models.switches import Switched
 from approvals.states import Risk
+
+LONGEST_HOLD_SECONDS = 3600
 
 
 class Effect(models.TextChoices):
@@ -36,6 +39,12 @@ class Tool(Switched):
     undo_tool = models.CharField(max_length=200, blank=True)
     risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
     timeout_seconds = models.PositiveIntegerField(default=60)
+    hold_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_HOLD_SECONDS)],
+        help_text=_("How long an approval may be taken back before it counts. Empty: by the risk, as the desk is set."),
+    )
     enabled = models.BooleanField(default=True, help_text=_("Switched off: refused at the next gate, approved or not."))
     accepted_schema = models.JSONField(default=dict, editable=False)
     accepted_schema_version = models.CharField(max_length=71, blank=True, editable=False)

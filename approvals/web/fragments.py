@@ -20,9 +20,9 @@ from approvals.erasure import is_erased
 from approvals.models import Approval, Decision, Review
 from approvals.policy.requirements import progress
 from approvals.sources import NotYet, Panel, Source
-from approvals.states import OPEN, Verdict
+from approvals.states import OPEN, Status, Verdict
 from approvals.web import display
-from approvals.web.reading import CallOutcome, decided_before, doubts, explained, state_of, voided
+from approvals.web.reading import CallOutcome, base_rate, decided_before, doubts, explained, state_of, voided
 from approvals.web.rendered import Rendered
 
 _rows = Rendered(most=5_000)
@@ -84,7 +84,8 @@ def render_card(approval: Approval) -> SafeString:
         "doubts": doubts(approval),
         "need": need,
         "teams": _reviewing_teams(approval),
-        "before": decided_before(approval),
+        "before": (before := decided_before(approval)),
+        "base_rate": base_rate(approval) if before else "",
         "args_json": _action_json(approval),
         "payload_json": display.as_json(decode(approval.payload)) if approval.payload is not None else "",
         **_from_the_asker(approval, standing),
@@ -135,7 +136,7 @@ def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, 
     sent = source.preview_answer(approval, assumed) if assumed else None
     return {
         "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],
-        "outcome": _outcome(approval, source) if standing else None,
+        "outcome": _outcome(approval, source) if standing and approval.status != Status.HELD else None,
         "answer_json": display.as_json(sent) if assumed else "",
         "is_answer_whole": sources.is_known(sent),
     }

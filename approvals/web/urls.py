@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import views
+from approvals.web import held, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -14,5 +14,7 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/card/", views.card, name="card"),
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
+    path("approvals/held/", held.held, name="held"),
+    path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),
     path("approvals/<uuid:approval_id>/decision/", views.decide, name="decide"),
 ]

@@ -25,6 +25,7 @@ from approvals.web import display, queue
 from approvals.web.exact import previewed
 from approvals.web.filters import Filter
 from approvals.web.fragments import load, render_card
+from approvals.web.held import render_held
 from approvals.web.panel import Attempt, render_panel
 from approvals.web.posts import Refused, read_post, refusal
 from approvals.web.signed_in import signed_in
@@ -41,6 +42,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     context = {
         "done": done,
         "query": wanted.text,
+        "held": render_held(request),
         "rows": shown,
         "views": _views(user, None if done else wanted, {"all": count, **known}),
         "inbox_count": count,
@@ -135,6 +137,7 @@ def _page(
         "approval": approval,
         "sentence": display.sentence(approval),
         "card": shown,
+        "held": render_held(request, approval.pk),
         "panel": render_panel(request, approval, attempt, card=shown),
         "inbox_count": queue.count_waiting(user),
         **queue.beside(user, approval),

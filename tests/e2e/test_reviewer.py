@@ -183,6 +183,7 @@ def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
             break
         press("Tab")
     expect(approve).to_be_focused()
+    expect(approve).to_be_enabled()  # high risk: once the reasons were on the screen for a moment
     press("Enter")
     expect(panel(page, "Outcome")).to_contain_text("Modified by Robin Vale")
     expect(page.get_by_text("What ran is what was approved.", exact=True)).to_be_visible(timeout=SOON)
