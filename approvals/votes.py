@@ -19,6 +19,7 @@ from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed,
 from approvals.models import Approval, Review
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
+from approvals.policy.fences import Bounds
 from approvals.policy.replay import facts_of
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size
@@ -129,12 +130,16 @@ def facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
         run_input=asked.run_input if asked else None, confidence=asked.confidence if asked else None,
+        origins=asked.origins.changed(asked.args, args) if asked and asked.origins else None,
+        bounds=asked.bounds if asked else Bounds(),
     )  # fmt: skip
 
 
 def united(approval: Approval, verdict: str, wanted: Mapping[str, Any], rules: list[dict[str, Any]]) -> Requirements:
     """What was required, and what the policy wants for changed arguments on top. Raises NotAllowed where a rule denies them."""
     if verdict == Effect.DENY:
+        if not any(rule["matched"] and rule["verdict"] == Effect.DENY for rule in rules):
+            raise NotAllowed(_("With the changed arguments the call goes beyond what its run or its tool may reach."))
         names = ", ".join(rule["name"] for rule in rules if rule["matched"] and rule["verdict"] == Effect.DENY)
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})
     if verdict == Effect.ALLOW:

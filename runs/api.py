@@ -32,6 +32,8 @@ class StartIn(Schema, extra="forbid"):
     config: dict[str, Value] = Field({}, description="For the graph: `configurable`, `tags`, `metadata`.")
     context: dict[str, Value] = Field({}, description="Values for the graph's context schema.")
     limits: dict[str, int | Decimal] = Field({}, description='Lower than those of the agent, such as `{"model_calls": 5}`.')
+    scope: dict[str, Value] = Field({}, description='What it is about, such as `{"customer": 17}`: calls outside are asked.')
+    tools: list[Text] | None = Field(None, description="Names of the tools that it may use; null: all of its agent.")
 
 
 class ForkIn(Schema, extra="forbid"):
@@ -63,6 +65,8 @@ class RunOut(Schema):
     error: Any
     approvals: list[UUID] = Field(description="What people were and are asked about, oldest first.")
     dry_run: bool
+    scope: dict[str, Any] = Field(description="What it is about.")
+    tools: list[str] | None = Field(description="The tools that it may use; null: all of its agent.")
     limits: dict[str, Any]
     counters: dict[str, Any]
     attempt: int
@@ -84,6 +88,7 @@ class RunOut(Schema):
             id=run.id, agent=run.agent.slug, agent_version=run.agent_version, team=run.team.slug,
             status=RunStatus(run.status), stop_reason=run.stop_reason, title=run.title, input=plain(run.input),
             output=plain(run.output), error=plain(run.error), approvals=list(approvals), dry_run=run.dry_run,
+            scope=run.scope, tools=run.tools,
             limits=run.limits, counters=run.counters, attempt=run.attempt, requested_by=run.requester_label,
             parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, forks=[], created_at=run.created_at,
             started_at=run.started_at, finished_at=run.finished_at,
@@ -162,6 +167,7 @@ def start_run(request: HttpRequest, payload: StartIn) -> Status[RunOut]:
     run = lifecycle.start(
         payload.agent, payload.input, actor=Actor.from_request(request, "api"), dry_run=payload.dry_run,
         config=payload.config, context=payload.context, lower=payload.limits,
+        scope=payload.scope, tools=payload.tools,
     )  # fmt: skip
     return Status(201, RunOut.of(run, []))
 

@@ -119,6 +119,12 @@ def plain(stored: Any) -> str:
 
 
 @register.filter
+def listed(value: Any) -> str:
+    """A value, or the several of a list, in one line."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@register.filter
 def visible(text: object) -> SafeString:
     """Text from the agent or from outside, escaped, with every invisible or direction-changing character shown by its code."""
     return mark_safe(_BEYOND_ASCII.sub(_shown, escape(str(text))))  # noqa: S308 - escaped right here

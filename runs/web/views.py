@@ -216,7 +216,7 @@ def _started(request: HttpRequest, agent: Agent, startable: list[Agent]) -> Http
         try:
             dry_run = form.cleaned_data["dry_run"]
             who = Actor.from_request(request)
-            run = lifecycle.start(agent.slug, form.run_input(), actor=who, dry_run=dry_run, lower=form.lower())
+            run = lifecycle.start(agent.slug, form.run_input(), actor=who, dry_run=dry_run, lower=form.lower(), **form.about())
         except RunError as refused:
             status = form.refuse(refused)
         else:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from agentdesk.audit.models import AuditEntry
 from agentdesk.ids import new_id
 from agentdesk.people.models import Membership, Role, User
+from approvals.models import Tool
 from runs.models import Agent, Run
 from runs.states import CallStatus, RunStatus, StepKind
 from runs.web import lists
@@ -407,3 +408,27 @@ def test_it_shows_everything_to_a_superuser(client, cast):
     assert ids(client.get("/runs/")) == [str(run.pk)]
     assert client.get(f"/runs/{run.pk}/").status_code == 200
     assert Role.ADMIN not in root.memberships.values_list("role", flat=True)
+
+
+def test_it_starts_a_run_about_something_and_shows_it(client, cast):
+    for name in ("get_order", "send_email"):
+        Tool.objects.create(agent="support", team=cast.team, name=name)
+    client.force_login(cast.operator)
+    page = client.get("/runs/start/").content.decode()
+    assert "What it is about, and which tools it may use" in page
+    form = {"agent": "support", "words": "x", "scope": "customer: 17\r\norder: 5\r\norder: 6", "tools": ["get_order"]}
+    client.post("/runs/start/", form)
+    run = Run.objects.get()
+    assert (run.scope, run.tools) == ({"customer": "17", "order": ["5", "6"]}, ["get_order"])
+    page = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "customer: 17<br>order: 5, 6" in page
+    assert "<code>get_order</code>" in page
+
+
+@pytest.mark.parametrize("scope", ["customer", "customer:", "Customer: 17", ": 17"])
+def test_it_says_at_the_field_what_is_wrong_with_the_scope(client, cast, scope):
+    client.force_login(cast.operator)
+    response = client.post("/runs/start/", {"agent": "support", "words": "x", "scope": scope})
+    assert response.status_code == 422
+    assert 'id="id_scope_error"' in response.content.decode()
+    assert not Run.objects.exists()
