@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode
@@ -115,9 +116,11 @@ def changed_args(approval: Approval, vote: Vote) -> dict[str, Any]:
     """The arguments as the sender changed them, in the types of those asked. Raises InvalidAnswer."""
     if not isinstance(vote.args, Mapping):
         raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
-    args: dict[str, Any] = answers.keep_types(decode(approval.args), dict(vote.args))
+    exact = decode(approval.args)
+    args: dict[str, Any] = answers.keep_types(exact, masking.restored(exact, dict(vote.args)))
     errors = answers.problems(approval.args_schema, args)
-    if errors:
+    told = _("A secret in this is masked. Reveal it before you change the text around it.")
+    if errors := errors | {path: [told] for path in masking.left_masked(exact, args)}:
         raise InvalidAnswer(errors)
     return args
 

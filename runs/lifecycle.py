@@ -345,6 +345,11 @@ def _operable(run_id: UUID, actor: Actor) -> Run:
     return run
 
 
+def enter_revealed(run: Run, actor: Actor) -> None:
+    """On record: somebody opened what is masked on the run's page."""
+    _record(run, "run.revealed", actor)
+
+
 def _record(run: Run, action: str, actor: Actor, **facts: Any) -> None:
     record(
         action,

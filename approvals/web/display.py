@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.digests import decode
 from agentdesk.templatetags.desk import human
 from approvals.models import Approval
@@ -129,16 +130,23 @@ def answer_label(value: str) -> str:
 
 def as_text(value: Any) -> str:
     """Any value as short text."""
-    return _text(value)[0]
+    return _text(masking.value(value))[0]
 
 
 def arguments(approval: Approval) -> list[Argument]:
     """The arguments, the deciding ones first and marked. A value that is no mapping is shown as one argument."""
-    args, asked = decode(approval.args), decode(approval.asked_args)
+    args, asked = masking.value(decode(approval.args)), masking.value(decode(approval.asked_args))
     if not isinstance(args, Mapping):
         args, asked = {"value": args}, {"value": asked}
     properties = _properties(approval.args_schema)
     deciding = _deciding(args)
+    exact, exact_asked = decode(approval.args), decode(approval.asked_args)
+
+    def was_changed(name: str) -> bool:  # by the exact values: two secrets look alike
+        if not isinstance(exact, Mapping) or not isinstance(exact_asked, Mapping):
+            return bool(exact != exact_asked)
+        return bool(exact.get(name, _MISSING) != exact_asked.get(name, _MISSING))
+
     money = _money(args)
     traced = _origins(approval)
     shown = []
@@ -155,8 +163,8 @@ def arguments(approval: Approval) -> list[Argument]:
                 shape=shape,
                 is_key=name in deciding and shape == "text" and len(text) <= 40,
                 traced=_traced(traced, name),
-                origin=_origin(args[name], before, properties.get(name), approval.subject),
-                asked=None if before == args[name] else _("nothing") if before is _MISSING else _text(before)[0],
+                origin=_origin(args[name], properties.get(name), approval.subject, was_changed=was_changed(name)),
+                asked=None if not was_changed(name) else _("nothing") if before is _MISSING else _text(before)[0],
             )
         )
     return shown
@@ -191,7 +199,7 @@ def consequences(approval: Approval) -> list[Consequence]:
 
 def as_json(value: Any) -> str:
     """JSON for people: indented, with its own characters; what JSON cannot hold as text."""
-    return json.dumps(_named(value), ensure_ascii=False, indent=2, default=str)
+    return json.dumps(_named(masking.value(value)), ensure_ascii=False, indent=2, default=str)
 
 
 def _named(value: Any) -> Any:
@@ -203,7 +211,7 @@ def _named(value: Any) -> Any:
 
 def phrase(action: str, args: Any) -> str:
     """An action and its plain arguments in the desk's words: ``Issue refund 240.00 EUR for order 48102``."""
-    words = human(action)
+    words, args = human(action), masking.value(args)
     if not isinstance(args, Mapping):
         return words
     if money := _money(args):
@@ -264,8 +272,8 @@ def _text(value: Any) -> tuple[str, str]:
     return str(value), "text"
 
 
-def _origin(value: Any, before: Any, schema: Mapping[str, Any] | None, subject: str) -> str:
-    if before is _MISSING or before != value:
+def _origin(value: Any, schema: Mapping[str, Any] | None, subject: str, *, was_changed: bool) -> str:
+    if was_changed:
         return "person"
     if schema and "default" in schema and schema["default"] == value:
         return "default"

@@ -432,3 +432,23 @@ def test_it_says_at_the_field_what_is_wrong_with_the_scope(client, cast, scope):
     assert response.status_code == 422
     assert 'id="id_scope_error"' in response.content.decode()
     assert not Run.objects.exists()
+
+
+def test_it_masks_secrets_and_shows_them_once_to_operators_with_an_entry(client, cast):
+    said = {"messages": [{"role": "user", "content": "The password=hunter2 works."}]}
+    run = make_run(
+        cast, input=said, title="password=hunter2", error={"kind": "ValueError", "message": "postgres://a:hunter3@db"}
+    )
+    make_call(run, {"api_key": "hunter4", "order_id": "7"}, result={"shown": {"token": "hunter5"}}, status=CallStatus.SUCCEEDED)
+    client.force_login(cast.reviewer)
+    page = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "hunter" not in page
+    assert "Show what is masked" not in page
+    assert client.post(f"/runs/{run.pk}/revealed/").status_code == 403
+    client.force_login(cast.operator)
+    assert "Show what is masked" in client.get(f"/runs/{run.pk}/").content.decode()
+    shown = client.post(f"/runs/{run.pk}/revealed/").content.decode()
+    assert all(f"hunter{n}" in shown for n in (2, 4, 5))
+    assert AuditEntry.objects.get(action="run.revealed").actor_id == cast.operator.pk
+    assert "hunter" not in client.get(f"/runs/{run.pk}/").content.decode()
+    assert "hunter" not in client.get("/runs/").content.decode()
