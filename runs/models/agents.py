@@ -55,6 +55,9 @@ class Agent(Switched):
         max_length=4, choices=PartialAnswers, default=PartialAnswers.WAIT,
         help_text=_("Several questions wait at once, and one of them is decided."),
     )  # fmt: skip
+    own_nodes = models.JSONField(
+        default=list, editable=False, help_text="Nodes that run code of their own, which no gate sees."
+    )
     input_untrusted = models.BooleanField(
         _("input is untrusted"), default=True,
         help_text=_("What its runs are given was written by outsiders, such as a customer's e-mail."),

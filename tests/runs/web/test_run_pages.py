@@ -421,7 +421,7 @@ def test_it_starts_a_run_about_something_and_shows_it(client, cast):
     run = Run.objects.get()
     assert (run.scope, run.tools) == ({"customer": "17", "order": ["5", "6"]}, ["get_order"])
     page = client.get(f"/runs/{run.pk}/").content.decode()
-    assert "customer: 17<br>order: 5, 6" in page
+    assert "order: 5, 6<br>customer: 17" in page
     assert "<code>get_order</code>" in page
 
 
