@@ -253,6 +253,13 @@ RUN_LIMITS: dict[str, int | Decimal] = {
     "concurrent_runs": 100, "pending_approvals": 1000,
 }  # fmt: skip
 
+# --- Secrets in what is shown (agentdesk/masking.py): more names of fields, and more patterns as a JSON list ------------------
+MASKED_NAMES: list[str] = [
+    "password", "passwd", "pwd", "passphrase", "secret", "token", "api_key", "access_key", "secret_key", "private_key",
+    "authorization", "cookie", "credentials", "cvv", "cvc", *env.list("MASKED_NAMES", default=[]),
+]  # fmt: skip
+MASKED_PATTERNS: list[str] = env.json("MASKED_PATTERNS", default=[])
+
 # --- Logs: one JSON object a line ---------------------------------------------------------------------------
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode
@@ -19,6 +20,7 @@ from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed,
 from approvals.models import Approval, Review
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
+from approvals.policy.fences import Bounds
 from approvals.policy.replay import facts_of
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size
@@ -114,9 +116,11 @@ def changed_args(approval: Approval, vote: Vote) -> dict[str, Any]:
     """The arguments as the sender changed them, in the types of those asked. Raises InvalidAnswer."""
     if not isinstance(vote.args, Mapping):
         raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
-    args: dict[str, Any] = answers.keep_types(decode(approval.args), dict(vote.args))
+    exact = decode(approval.args)
+    args: dict[str, Any] = answers.keep_types(exact, masking.restored(exact, dict(vote.args)))
     errors = answers.problems(approval.args_schema, args)
-    if errors:
+    told = _("A secret in this is masked. Reveal it before you change the text around it.")
+    if errors := errors | {path: [told] for path in masking.left_masked(exact, args)}:
         raise InvalidAnswer(errors)
     return args
 
@@ -129,12 +133,16 @@ def facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
         run_input=asked.run_input if asked else None, confidence=asked.confidence if asked else None,
+        origins=asked.origins.changed(asked.args, args) if asked and asked.origins else None,
+        bounds=asked.bounds if asked else Bounds(),
     )  # fmt: skip
 
 
 def united(approval: Approval, verdict: str, wanted: Mapping[str, Any], rules: list[dict[str, Any]]) -> Requirements:
     """What was required, and what the policy wants for changed arguments on top. Raises NotAllowed where a rule denies them."""
     if verdict == Effect.DENY:
+        if not any(rule["matched"] and rule["verdict"] == Effect.DENY for rule in rules):
+            raise NotAllowed(_("With the changed arguments the call goes beyond what its run or its tool may reach."))
         names = ", ".join(rule["name"] for rule in rules if rule["matched"] and rule["verdict"] == Effect.DENY)
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})
     if verdict == Effect.ALLOW:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -18,8 +19,10 @@ from agentdesk.audit.record import Actor, record
 from approvals import tools
 from approvals.admin.switching import switch_page
 from approvals.models import Tool
+from approvals.policy.fences import label_problems
 
 LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds", "hold_seconds"]
+FENCES = ["results", "marks_results", "data", "scope_of", "recipients_at", "recipients", "beyond"]
 FROM_CODE = ["agent", "name", "team", "description", "schema", "schema_version", "labels_from", "first_seen_at", "updated_at"]
 MOST_ALARMS = 50  # of each kind
 SWITCH = ["enabled", "switched_at", "switched_by_label", "switched_because"]
@@ -41,14 +44,36 @@ class Reviewed(admin.SimpleListFilter):
         return changed if self.value() == "yes" else queryset.exclude(pk__in=changed)
 
 
+class ToolForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "beyond" in self.fields:
+            self.fields["beyond"].required = False  # left out, it stays as it is
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        given = [self.cleaned_data.get(name) for name in ("scope_of", "recipients_at", "recipients")]
+        for name, text in label_problems(given[0] or {}, *(one or [] for one in given[1:])).items():
+            self.add_error(name if name in self.fields else None, text)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # Django's hook between the fields and the model's own checks
+        for name, empty in (("scope_of", {}), ("recipients_at", []), ("recipients", [])):
+            if not getattr(self.instance, name):  # an emptied field
+                setattr(self.instance, name, empty)
+
+
 @admin.register(Tool)
 class ToolAdmin(TeamScoped):
+    form = ToolForm
     list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed"]
     list_filter = ["enabled", "effect", "risk", "labels_from", Reviewed]
     search_fields = ["name", "agent"]
     readonly_fields = [*FROM_CODE, *SWITCH]
     fieldsets = [
         (None, {"fields": ["name", "agent", "team", *LABELS]}),
+        (_("What it returns, whom it is about, and whom it reaches"), {"fields": [*FENCES]}),
         (_("Switch"), {"fields": [*SWITCH]}),
         (_("From its code"), {"fields": ["description", "schema", "schema_version", "labels_from"]}),
         (_("Seen"), {"fields": ["first_seen_at", "updated_at"]}),
@@ -103,10 +128,10 @@ class ToolAdmin(TeamScoped):
     def save_model(self, request: HttpRequest, obj: Tool, form: Any, change: bool) -> None:
         """Write the labels only: a worker may be writing the rest. From now on they are the admin's, even when none changed:
         somebody has looked at them."""
-        before = Tool.objects.select_for_update().values(*LABELS, "labels_from").get(pk=obj.pk)
+        before = Tool.objects.select_for_update().values(*LABELS, *FENCES, "labels_from").get(pk=obj.pk)
         obj.labels_from = "admin"
-        obj.save(update_fields=[*LABELS, "labels_from", "updated_at"])
-        after = Tool.objects.values(*LABELS, "labels_from").get(pk=obj.pk)
+        obj.save(update_fields=[*LABELS, *FENCES, "labels_from", "updated_at"])
+        after = Tool.objects.values(*LABELS, *FENCES, "labels_from").get(pk=obj.pk)
         changed = [name for name in after if before[name] != after[name]]
         if changed:
             record(
@@ -135,5 +160,5 @@ def alarms(request: HttpRequest) -> list[Alarm]:
 def tools_of(request: HttpRequest) -> list[Tool]:
     """The tools of the teams that the user administers."""
     teams = administered(request)
-    rows = Tool.objects.only("agent", "name", "team", "effect", "schema")
+    rows = Tool.objects.only("agent", "name", "team", "effect", "schema", "results")
     return list(rows if teams is None else rows.filter(team__in=teams))

@@ -21,6 +21,21 @@ class Effect(models.TextChoices):
     IRREVERSIBLE = "irreversible", _("Cannot be taken back")
 
 
+class Results(models.TextChoices):
+    """Where what a tool returns comes from."""
+
+    UNSAID = "", _("Nobody has said")
+    RECORD = "record", _("A trusted record of the house")
+    UNTRUSTED = "untrusted", _("Untrusted content: web pages, e-mail, files of others")
+
+
+class Beyond(models.TextChoices):
+    """What a call beyond a fence is."""
+
+    ASK = "ask", _("Ask people")
+    DENY = "deny", _("Deny")
+
+
 class Tool(Switched):
     """One tool of one agent. Schema and description come from the agent's code; the labels are prefilled from the tool's
     metadata and belong to the admin from then on."""
@@ -45,6 +60,31 @@ class Tool(Switched):
         validators=[MaxValueValidator(LONGEST_HOLD_SECONDS)],
         help_text=_("How long an approval may be taken back before it counts. Empty: by the risk, as the desk is set."),
     )
+    results = models.CharField(_("results are"), max_length=9, choices=Results, default=Results.UNSAID, blank=True)
+    marks_results = models.BooleanField(
+        _("mark untrusted results"), default=True,
+        help_text=_("Untrusted results reach the model between marks that say so. What is recorded stays exact."),
+    )  # fmt: skip
+    data = models.CharField(
+        _("data label"), max_length=60, blank=True,
+        help_text=_(
+            "What it reads, such as customer data; of a tool whose data leave the house, what it may send. A run that has read "
+            "one label asks before it sends by a tool with another, or with none."
+        ),
+    )  # fmt: skip
+    scope_of = models.JSONField(
+        _("scope"), default=dict, blank=True,
+        help_text=_("Which argument has to be which key of a run's scope: {\"customer_id\": \"customer\"}."),
+    )  # fmt: skip
+    recipients_at = models.JSONField(
+        _("arguments with recipients"), default=list, blank=True,
+        help_text=_("Such as [\"to\"] or [\"url\"]; empty: not checked."),
+    )  # fmt: skip
+    recipients = models.JSONField(
+        _("allowed recipients"), default=list, blank=True,
+        help_text=_("Domains and addresses: [\"example.com\", \"*.example.com\", \"ada@example.org\"]."),
+    )  # fmt: skip
+    beyond = models.CharField(_("other recipients"), max_length=4, choices=Beyond, default=Beyond.ASK)
     enabled = models.BooleanField(default=True, help_text=_("Switched off: refused at the next gate, approved or not."))
     accepted_schema = models.JSONField(default=dict, editable=False)
     accepted_schema_version = models.CharField(max_length=71, blank=True, editable=False)

@@ -6,6 +6,9 @@ that starts with ``@`` names a fact about the action: ``@effect``, ``@egress``, 
 ``@confidence``, what the agent says of its own certainty, between 0 and 1. That is no reason to let anything through, so rules
 that allow may not use it.
 
+``untrusted`` and ``from`` look at where the values at a path came from (:mod:`approvals.policy.origins`) instead of at what
+they are: ``{"path": "to", "op": "untrusted", "value": true}``, ``{"path": "id", "op": "from", "value": "record, input"}``.
+
 A condition is true, false, or cannot be told (the argument is missing, or of another type). Every doubt is read in the
 direction that lets less through: it matches for rules that ask or deny, and does not match for rules that allow.
 """
@@ -21,11 +24,13 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from approvals.policy import origins
 from approvals.policy.clock import WEEKDAYS, is_within, is_zone, span_of
 from approvals.policy.paths import values_at
 from approvals.policy.tallies import Tally, tally_of
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between",
+             *origins.OPERATORS)  # fmt: skip
 FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confidence", "@count", "@sum")
 CLOCK = ("@time", "@weekday")
 NUMBERS = ("@confidence", "@count", "@sum")
@@ -38,7 +43,7 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
 }
-_NO_ARGUMENTS = frozenset({*FACTS, TALLY})
+_NO_ARGUMENTS = frozenset({*FACTS, TALLY, origins.ORIGINS})
 LONGEST_NUMBER = 400
 LONGEST_PATTERN = 200
 MISSING = object()
@@ -81,6 +86,8 @@ class Condition:
             scope = {name: item for name, item in scope.items() if name not in _NO_ARGUMENTS}
         found = values_at(scope, self.parts)
         actual = found if "*" in self.parts else (found[0] if found else None)
+        if self.op in origins.OPERATORS:
+            return self._tell_origin(scope.get(origins.ORIGINS), bool(found), every=every)
         if self.op == "exists":
             present = any(item is not None for item in found)
             return Told(self.path, self.op, self.value, actual, present == bool(self.value))
@@ -88,6 +95,20 @@ class Condition:
         if not results or len(results) != len(found):
             results.append(None)
         return Told(self.path, self.op, self.value, actual, _together(results, every=every))
+
+    def _tell_origin(self, traced: origins.Origins | None, is_there: bool, *, every: bool) -> Told:
+        """Where the values at the path came from; what was found there is not shown, but the kinds of its sources."""
+        known = traced or origins.UNKNOWN
+        values = known.under(self.parts) if is_there else []
+        kinds = ", ".join(dict.fromkeys(found.kind for one in values for found in one.found)) or ("model" if values else None)
+        results: list[bool | None] = []
+        for one in values:
+            if self.op == "from":
+                results.append(known.is_from(one, origins.kinds_in(str(self.value))))
+            else:
+                told = known.is_untrusted(one)
+                results.append(None if told is None else told == self.value)
+        return Told(self.path, self.op, self.value, kinds, _together(results or [None], every=every))
 
 
 def ready(condition: Any, *, allows: bool = False) -> Condition:
@@ -181,6 +202,11 @@ def _bad_value(op: str, value: Any) -> str:
         case "in":
             fits = isinstance(value, list) and value and all(_is_scalar(item) for item in value)
             return "" if fits else _("“in” takes a list of texts or numbers.")
+        case "untrusted":
+            return "" if isinstance(value, bool) else _("“untrusted” takes true or false.")
+        case "from":
+            known = ", ".join(origins.KINDS)
+            return _("“from” takes one or more of: %(kinds)s.") % {"kinds": known} if origins.problem("from", "", value) else ""
         case "between":
             fits = isinstance(value, str) and span_of(value) is not None
             return "" if fits else _("“between” takes a span of the day such as 09:00-17:00.")
@@ -202,6 +228,9 @@ def _bad_value(op: str, value: Any) -> str:
 def _bad_fact(path: Any, op: str, value: Any, *, allows: bool) -> str:
     """What is wrong with a condition on one of the facts that take certain operators and values only."""
     fact, _dot, rest = str(path).partition(".")
+    if op in origins.OPERATORS:
+        told = _("“%(op)s” looks at an argument, not at a fact such as %(path)s.") % {"op": op, "path": path}
+        return told if origins.problem(op, str(path), value) == "path" else ""
     if (fact == "@time") != (op == "between"):
         return _("“@time” and “between” go together, with a span such as 09:00-17:00.")
     if fact in CLOCK and rest and not is_zone(rest):
@@ -260,8 +289,8 @@ def _test(op: str, value: Any) -> Callable[[Any], bool]:
             return lambda actual: _contains(actual, value)
         case "starts" | "ends" | "glob":
             return lambda actual: _text(op, actual, value)
-        case "exists":
-            return lambda actual: actual is not None
+        case "exists" | "untrusted" | "from":
+            return lambda actual: actual is not None  # told by Condition.tell
     return _ordering(op, value)
 
 

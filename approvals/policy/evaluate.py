@@ -11,8 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from approvals.models.rules import Effect, Rule
+from approvals.policy import fences
 from approvals.policy.clock import Moment
 from approvals.policy.conditions import TALLY, Condition, Told, ready
+from approvals.policy.fences import Bounds, Crossed
+from approvals.policy.origins import ORIGINS, Origins
 from approvals.policy.requirements import Requirements, normal, unite
 from approvals.policy.tallies import Tally
 
@@ -24,7 +27,8 @@ class Facts:
     """What is known of an action when it is proposed. ``args`` are plain. ``tool_known``: an admin or the agent's code has
     labelled it; ``schema_changed``: it is not the one the rules were made for. Either doubt turns "allow" into "ask". ``at`` is
     the moment, ``zone`` the desk's time zone (an IANA name), ``confidence`` what the agent says of itself (0 to 1), ``tallies``
-    the counts and sums that rules look at, by their paths."""
+    the counts and sums that rules look at, by their paths, ``origins`` where the arguments came from (None: not traced),
+    ``bounds`` the fences around the call, which no rule lets it pass."""
 
     agent: str
     team_id: UUID | None
@@ -41,6 +45,12 @@ class Facts:
     zone: str = "UTC"
     confidence: float | None = None
     tallies: Mapping[str, Any] = field(default_factory=dict)
+    origins: Origins | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def crossed(self) -> tuple[Crossed, ...]:
+        """The fences that the call goes beyond."""
+        return tuple(fences.crossed(self.bounds, self.action, self.args, egress=self.egress))
 
     def doubts(self) -> tuple[str, ...]:
         unknown = () if self.tool_known else ("tool_unknown",)
@@ -51,7 +61,7 @@ class Facts:
         facts = {
             "@effect": self.effect, "@egress": self.egress, "@risk": self.risk, "@input": self.run_input,
             "@time": Moment(self.at, self.zone, "time"), "@weekday": Moment(self.at, self.zone, "weekday"),
-            "@confidence": self.confidence, TALLY: self.tallies,
+            "@confidence": self.confidence, TALLY: self.tallies, ORIGINS: self.origins,
         }  # fmt: skip
         return {**self.args, **facts}
 
@@ -81,6 +91,7 @@ class Verdict:
     requirements: Requirements = field(default_factory=lambda: normal({}))
     rules: tuple[Explained, ...] = ()
     doubts: tuple[str, ...] = ()
+    crossed: tuple[Crossed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +122,13 @@ def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdi
     matching = [one for one, told in explained if told.matched and told.mode == Rule.Mode.ACTIVE]
     ordered = sorted((told for _one, told in explained), key=lambda rule: (not rule.matched, -rule.priority, rule.name))
     effects = {one.rule["verdict"] for one in matching}
-    doubts = facts.doubts()
-    if Effect.DENY in effects:
-        return Verdict(Effect.DENY, rules=tuple(ordered), doubts=doubts)
-    if effects == {Effect.ALLOW} and not doubts:
+    doubts, crossed = facts.doubts(), facts.crossed()
+    if Effect.DENY in effects or any(fence.verdict == Effect.DENY for fence in crossed):
+        return Verdict(Effect.DENY, rules=tuple(ordered), doubts=doubts, crossed=crossed)
+    if effects == {Effect.ALLOW} and not doubts and not crossed:
         return Verdict(Effect.ALLOW, rules=tuple(ordered))
     asking = [one.requires for one in matching if one.rule["verdict"] == Effect.ASK]
-    return Verdict(Effect.ASK, unite(asking), tuple(ordered), doubts)
+    return Verdict(Effect.ASK, unite(asking), tuple(ordered), doubts, crossed)
 
 
 def tallies_for(facts: Facts, rules: Sequence[ReadyRule]) -> set[Tally]:

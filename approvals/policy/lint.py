@@ -16,6 +16,7 @@ from approvals.models.rules import Effect, Rule
 from approvals.policy.bounds import contradiction, implies
 from approvals.policy.conditions import CLOCK, number_or_none
 from approvals.policy.evaluate import RuleSnapshot
+from approvals.policy.origins import kinds_in
 from approvals.policy.tallies import tally_of
 
 STRICTNESS = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.DENY: 2}
@@ -30,6 +31,7 @@ class Known:
     team: str
     effect: str
     schema: Mapping[str, Any] = field(default_factory=dict)
+    results: str = ""  # of what kind its results are
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def lint_rule(rule: RuleSnapshot, rules: Sequence[RuleSnapshot], tools: Sequence
     said = [
         *_unknown_tool(rule, mine, tools),
         *_never(rule),
+        *_no_such_origin(rule, tools),
         *_unknown_arguments(rule, mine),
         *_beside_others(rule, rules),
         *_broad(rule, mine),
@@ -84,6 +87,18 @@ def _never(rule: RuleSnapshot) -> Said:
     if rule["verdict"] != Effect.ALLOW:  # a doubt counts as matched there
         told = _("Its conditions on “%(path)s” contradict each other: it matches only where that is missing or no such value.")
     return [("never", told % {"path": path})]
+
+
+def _no_such_origin(rule: RuleSnapshot, tools: Sequence[Known]) -> Said:
+    """A rule that allows what comes from trusted records only, where no tool's results are labelled as such."""
+    wanted = [c["value"] for c in rule["conditions"] if c.get("op") == "from" and isinstance(c.get("value"), str)]
+    only_records = any(kinds_in(value) == ["record"] for value in wanted)
+    if rule["verdict"] != Effect.ALLOW or not only_records or not tools:
+        return []
+    agents = [tool for tool in tools if fnmatchcase(tool.agent, rule["agent"])]
+    if any(tool.results == "record" for tool in agents):
+        return []
+    return [("never", _("It never matches: no tool of its agents is labelled as returning trusted records."))]
 
 
 def _counts_below_one(condition: Mapping[str, Any], verdict: str) -> bool:

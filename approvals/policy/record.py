@@ -16,6 +16,7 @@ from approvals.models import Decision, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate, tallies_for
+from approvals.policy.fences import Bounds
 from approvals.policy.measure import hold, measure
 from approvals.policy.requirements import normal
 from approvals.policy.tallies import Tally
@@ -150,6 +151,8 @@ def _facts_json(facts: Facts, *, with_input: bool) -> Any:
             "zone": facts.zone,
             **({} if facts.confidence is None else {"confidence": facts.confidence}),
             **({"tallies": dict(facts.tallies)} if facts.tallies else {}),
+            **({"origins": facts.origins.as_json()} if facts.origins is not None else {}),
+            **({"bounds": bounds} if (bounds := facts.bounds.as_json()) != Bounds().as_json() else {}),
             **({"input": facts.run_input} if with_input else {}),
         }
     )

@@ -19,7 +19,9 @@ from approvals.models import Approval, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate, tallies_for
+from approvals.policy.fences import Bounds
 from approvals.policy.measure import number_at
+from approvals.policy.origins import Origins
 from approvals.policy.tallies import Counted, Series, Tally, with_this
 from approvals.states import OPEN, Status, Verdict
 
@@ -165,6 +167,8 @@ def facts_of(recorded: Any) -> Facts:
         egress=plain["egress"], risk=plain["risk"], tool_known=plain["tool_known"], schema_changed=plain["schema_changed"],
         run_input=plain.get("input"), at=datetime.fromisoformat(plain["at"]) if plain.get("at") else None,
         zone=plain.get("zone", "UTC"), confidence=plain.get("confidence"), tallies=plain.get("tallies", {}),
+        origins=Origins.of_json(plain["origins"]) if "origins" in plain else None,
+        bounds=Bounds.of_json(plain.get("bounds", {})),
     )  # fmt: skip
 
 

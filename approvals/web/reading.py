@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
+from approvals.policy.replay import facts_of
 from approvals.policy.tallies import tally_of
 from approvals.states import Kind, Status, Verdict
 from approvals.web import display
@@ -27,6 +28,7 @@ _OPERATORS = {
     "contains": gettext_lazy("contains"), "starts": gettext_lazy("starts with"), "ends": gettext_lazy("ends with"),
     "glob": gettext_lazy("is like"), "exists": gettext_lazy("is given"), "length": gettext_lazy("has the length"),
     "between": gettext_lazy("is between"),
+    "untrusted": gettext_lazy("comes from untrusted content"), "from": gettext_lazy("comes from"),
 }  # fmt: skip
 _FACTS = {"@effect": gettext_lazy("effect"), "@egress": gettext_lazy("leaves the house"), "@risk": gettext_lazy("risk"),
     "@confidence": gettext_lazy("the agent's own confidence"),
@@ -185,6 +187,8 @@ def doubts(approval: Approval) -> list[str]:
         told.append(_("No admin has labelled this tool yet, so a person is asked."))
     if facts.get("schema_changed"):
         told.append(_("The tool changed since an admin reviewed it, so a person is asked."))
+    if facts.get("bounds"):
+        told += [fence.text for fence in facts_of(approval.evaluation.facts).crossed()]
     return told
 
 
@@ -202,7 +206,9 @@ def _condition(told: Mapping[str, Any]) -> Condition:
     path, operator, value = str(told["path"]), str(told["op"]), told["value"]
     what = _FACTS.get(path) or _clock_or_tally(path) or path.replace("@input.", _("input "))
     words = f"{what} {_OPERATORS.get(operator, operator)}"
-    if operator != "exists":
+    if operator == "untrusted" and value is False:
+        words = _("%(what)s does not come from untrusted content") % {"what": what}
+    elif operator not in ("exists", "untrusted"):
         words += f" {', '.join(map(str, value)) if isinstance(value, list) else value}"
     met = {True: _("met"), False: _("not met"), None: _("cannot be told")}[told["holds"]]
     return Condition(words=words, actual=display.as_text(told["actual"]), met=met, holds=bool(told["holds"]))

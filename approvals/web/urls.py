@@ -13,6 +13,7 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/", views.detail, name="detail"),
     path("approvals/<uuid:approval_id>/card/", views.card, name="card"),
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),
+    path("approvals/<uuid:approval_id>/revealed/", views.reveal, name="reveal"),
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
     path("approvals/held/", held.held, name="held"),
     path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),

@@ -1,11 +1,13 @@
 """The inbox and the decision page."""
 
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -15,9 +17,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from agentdesk import masking
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
-from approvals import access, decisions
+from approvals import access, decisions, moves
 from approvals.errors import ApprovalError
 from approvals.models import Approval
 from approvals.states import Risk
@@ -114,6 +117,19 @@ def decide(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
+def reveal(request: HttpRequest, approval_id: UUID) -> HttpResponse:
+    """The page once, with what is masked on it open, and an entry in the record. What is pushed to it later is masked again."""
+    approval = _visible(request, approval_id)
+    if not isinstance(request.user, User) or not access.may_reveal(request.user, approval):
+        raise PermissionDenied
+    moves.enter(approval, "approval.revealed", actor=Actor.from_request(request), after={"version": approval.version})
+    response = _page(request, approval, open_secrets=True)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@signed_in
+@require_POST
 def exact(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """The JSON that the asker would receive for the form as it stands. It decides nothing."""
     approval = _visible(request, approval_id)
@@ -129,16 +145,25 @@ def exact(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, approval: Approval, attempt: Attempt | None = None, status: HTTPStatus = HTTPStatus.OK
+    request: HttpRequest,
+    approval: Approval,
+    attempt: Attempt | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    open_secrets: bool = False,
 ) -> HttpResponse:
     user, _wanted, _done = _asked(request)
-    shown = render_card(approval)
+    with masking.revealed() if open_secrets else nullcontext():
+        shown = render_card(approval)
+        panel = render_panel(request, approval, attempt, card=shown)
     context = {
         "approval": approval,
         "sentence": display.sentence(approval),
         "card": shown,
         "held": render_held(request, approval.pk),
-        "panel": render_panel(request, approval, attempt, card=shown),
+        "panel": panel,
+        "is_open": open_secrets,
+        "may_reveal": not open_secrets and masking.MARK in shown and access.may_reveal(user, approval),
         "inbox_count": queue.count_waiting(user),
         **queue.beside(user, approval),
     }

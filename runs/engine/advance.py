@@ -307,6 +307,8 @@ class _Attempt:
             run_id=run.pk, attempt=self.claim.attempt, agent=run.agent.slug, agent_version=run.agent_version,
             team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
             run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call,
+            scope=run.scope, tools=run.tools, outside_scope=run.agent.outside_scope, input_untrusted=run.agent.input_untrusted,
+            parent_id=run.parent_id,
         )  # fmt: skip
         return Drive(graph, self.process.savers, ctx, occasion, recorder)
 

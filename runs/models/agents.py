@@ -25,6 +25,11 @@ class PartialAnswers(models.TextChoices):
     ONCE = "once", _("Go on at once with what is decided")
 
 
+class OutsideScope(models.TextChoices):
+    ASK = "ask", _("Ask people")
+    DENY = "deny", _("Deny")
+
+
 class Agent(Switched):
     """A LangGraph graph under a slug. Its code is imported in workers only; everybody else reads this row."""
 
@@ -49,6 +54,16 @@ class Agent(Switched):
     partial_answers = models.CharField(
         max_length=4, choices=PartialAnswers, default=PartialAnswers.WAIT,
         help_text=_("Several questions wait at once, and one of them is decided."),
+    )  # fmt: skip
+    own_nodes = models.JSONField(
+        default=list, editable=False, help_text="Nodes that run code of their own, which no gate sees."
+    )
+    input_untrusted = models.BooleanField(
+        _("input is untrusted"), default=True,
+        help_text=_("What its runs are given was written by outsiders, such as a customer's e-mail."),
+    )  # fmt: skip
+    outside_scope = models.CharField(
+        _("calls outside a run's scope"), max_length=4, choices=OutsideScope, default=OutsideScope.ASK
     )  # fmt: skip
     load_error = models.TextField(blank=True, editable=False)
     loaded_at = models.DateTimeField(null=True, editable=False)

@@ -31,6 +31,7 @@ class Execute:
     idempotent: bool
     repeatable: bool  # idempotent, or reads only
     modified_by: str = ""
+    marks: bool = False  # the result is untrusted, and the model is to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Recorded:
 
     row: UUID
     result: dict[str, Any]
+    marks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

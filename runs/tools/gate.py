@@ -32,11 +32,12 @@ from runs.engine.hop import hop
 from runs.tools import ledger
 from runs.tools.context import GateMissing, LimitReached, Permit, RunContext, Siblings, current, permit
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
+from runs.tools.marks import marked
 from runs.tools.results import ToolError, dump, error_message, is_error, load, refuse_if_large
 
 type Run = Callable[[ToolCallRequest], Awaitable[Any]]
 
-LABELS = {"effect", "egress", "idempotent", "risk"}
+LABELS = {"effect", "egress", "idempotent", "risk", "results", "data"}
 _MARK = "_agentdesk_gated"
 
 
@@ -150,12 +151,12 @@ async def _execute(
         return await _finish(ctx, entry, proposal, ToolError(type(error).__name__, str(error) or repr(error)))
     finally:
         permit.reset(token)
-    result = _with_notice(result, entry)
+    returned, result = result, _with_notice(result, entry)
     problem = {"kind": "tool_error", "message": str(result.content)[:2000]} if is_error(result) else None
     await hop(ledger.finish, ctx, entry.row, result=dump(result), error=problem)
     await faults.at_on_loop("ledger.commit.after")
     ctx.on_call(entry.row, proposal.tool, "failed" if problem else "succeeded", "")
-    return result
+    return _with_notice(marked(returned, proposal.tool, entry.row), entry) if entry.marks else result
 
 
 async def _leave_paused(ctx: RunContext, entry: Execute, proposal: Proposal) -> None:
@@ -190,8 +191,8 @@ async def _finish(ctx: RunContext, entry: Execute, proposal: Proposal, error: To
 async def _reply(ctx: RunContext, entry: Entry, proposal: Proposal) -> Any:
     """What the graph gets for a call that does not run (any more)."""
     match entry:
-        case Recorded(result=result):
-            return load(result)
+        case Recorded(row=row, result=result, marks=marks):
+            return marked(load(result), proposal.tool, row) if marks else load(result)
         case Answered(answer=answer):
             content = answer if isinstance(answer, str) else json.dumps(encode(answer))
             message = ToolMessage(content=content, name=proposal.tool, tool_call_id=proposal.call_id)
@@ -263,6 +264,8 @@ def labels_of(tool: BaseTool) -> dict[str, Any]:
         labels.setdefault("effect", "read")
     if metadata.get("idempotentHint") is True:
         labels.setdefault("idempotent", True)
+    if metadata.get("openWorldHint") is True:
+        labels.setdefault("results", "untrusted")
     return labels
 
 

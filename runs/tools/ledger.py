@@ -19,6 +19,7 @@ from approvals import handover, requests, switches
 from approvals.models import Approval, Decision, Evaluation, Halt, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
+from approvals.models.tools import Results
 from approvals.policy.record import evaluate_action
 from approvals.states import Kind, Verdict
 from runs import calls
@@ -28,7 +29,7 @@ from runs.states import CALL_ENDED, CallStatus
 from runs.tools.context import AttemptLost, RunContext
 from runs.tools.counting import count
 from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import DENIED, ask_again, facts_of, is_withdrawn, place_of, propose, record_call, tool_of
+from runs.tools.proposals import DENIED, ask_again, facts_again, is_withdrawn, place_of, propose, record_call, tool_of
 
 AT_WORK = "The worker ended while the tool was at work."
 AGAIN = "Do not repeat it with the same arguments."
@@ -153,7 +154,7 @@ def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, off: s
     if row.status not in CALL_ENDED:
         raise ValueError(f"tool call {row.pk} has status {row.status!r}, which nothing here expects")
     if row.result is not None:
-        return Recorded(row.pk, row.result)
+        return Recorded(row.pk, row.result, marks=row.executed_args is not None and _marks(tool))
     error = row.error or {}
     return Refused(row.pk, error.get("kind", row.status), error.get("message", ""), error.get("hint", ""))
 
@@ -241,18 +242,22 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     )
     faults.at("gate.executing")
     modified = row.decision.decided_by_label if row.decision and row.decision.verdict == Verdict.MODIFY else ""
-    return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, tool.idempotent or tool.effect == "read", modified)
+    return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, tool.idempotent or tool.effect == "read", modified,
+                   marks=_marks(tool))  # fmt: skip
+
+
+def _marks(tool: Tool) -> bool:
+    return tool.results == Results.UNTRUSTED and tool.marks_results
 
 
 def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str:
     if row.approval_id is None and row.tries == 0:
         return ""  # evaluated in this very step
-    said = row.evaluation.facts.get("confidence") if row.evaluation else None
     now = evaluate_action(
-        facts_of(ctx, tool, args, said), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
+        facts_again(ctx, tool, args, row.evaluation), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
         of=row.evaluation,
     )  # fmt: skip
-    return "A rule denies this call now." if now.verdict == Effect.DENY else ""
+    return DENIED if now.verdict == Effect.DENY else ""
 
 
 def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
