@@ -107,7 +107,7 @@ class LookoutStep(bootsteps.StartStopStep):
 
         return isinstance(parent.pool, TaskPool) and share_of(parent.app.amqp.queues.consume_from) is not None
 
-    def create(self, parent: Any) -> "Lookout":
+    def create(self, parent: Any) -> "Lookout":  # type: ignore[override]  # the part that is started and stopped
         from runs import queues
         from runs.engine import registry
         from runs.lookout import Lookout
@@ -115,7 +115,8 @@ class LookoutStep(bootsteps.StartStopStep):
         given = set(parent.app.amqp.queues.consume_from)
         registry.serve(queues.manifests_of(given))
         share = queues.share_of(given)
-        assert share is not None  # else it is not included
+        if share is None:  # then it is not included
+            raise ValueError(f"no runs come from {sorted(given)}")
         return Lookout(partial(_hears, parent), lambda do, run: parent.pool.apply_async(do, (run,)), parent.pool.limit, share)
 
 

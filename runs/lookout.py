@@ -24,8 +24,8 @@ EVERY = 1.0  # seconds between two looks, a quarter more or less: many workers d
 
 
 class Lookout:
-    """A thread of a worker process. ``hears``: whether hints reach the worker; ``submit``: has the worker's pool call a function
-    with a run's id; ``threads``: how many runs it drives at a time; ``share``: which runs are for it."""
+    """A thread of a worker process. ``hears``: whether hints reach the worker; ``submit``: has the worker's pool call a
+    function with a run's id; ``threads``: how many runs it drives at a time; ``share``: which runs are for it."""
 
     def __init__(
         self, hears: Callable[[], bool], submit: Callable[[Callable[[UUID], None], UUID], object], threads: int, share: Q
@@ -35,7 +35,7 @@ class Lookout:
         self._at_work: set[UUID] = set()
         self._is_more = False  # the last look found as many as there was room for
         self._is_alone = False
-        self._over = False
+        self._over = threading.Event()
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
 
@@ -44,7 +44,7 @@ class Lookout:
 
     def stop(self) -> None:
         """Take nothing more. What was taken is the pool's to end."""
-        self._over = True
+        self._over.set()
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -81,10 +81,10 @@ class Lookout:
                     self._woken.set()
 
     def _run(self) -> None:
-        while not self._over:
+        while not self._over.is_set():
             self._woken.wait(EVERY * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
             self._woken.clear()
-            if self._over or stopping.is_asked():
+            if self._over.is_set() or stopping.is_asked():
                 return
             try:
                 self.look()

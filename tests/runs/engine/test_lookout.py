@@ -1,5 +1,6 @@
 """What a worker takes from the database while no hints reach it."""
 
+import json
 from collections.abc import Callable
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from tests.runs.engine.conftest import MANIFEST, Engine
 
 
 def queued(engine: Engine) -> Run:
-    script = {"messages": [{"role": "user", "content": '{"turns": [[{"name": "pay", "args": {"to": "x", "amount": "1.00"}}]]}'}]}
-    return lifecycle.start("teller", script, actor=Actor.of(engine.operator))
+    script = json.dumps({"turns": [[{"name": "pay", "args": {"to": "x", "amount": "1.00"}}]]})
+    question = {"messages": [{"role": "user", "content": script}]}
+    return lifecycle.start("teller", question, actor=Actor.of(engine.operator))
 
 
 def at_once(do: Callable[[UUID], None], run_id: UUID) -> None:

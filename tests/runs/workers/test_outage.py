@@ -17,8 +17,8 @@ ALONE, HEARS = "it looks for runs itself", "hints reach this worker again"
 
 @pytest.fixture
 def alone(desk: Desk, valkey: Valkey, tmp_path: Path) -> Generator[Desk]:
-    """The desk's only worker for runs, with a broker that the test may stop. Nobody else is at that broker: no hint and no sweep
-    ever reaches the worker."""
+    """The desk's only worker for runs, with a broker that the test may stop. Nobody else is at that broker: no hint and no
+    sweep ever reaches the worker."""
     desk.kill("runs")
     other = Desk(tmp_path, desk.environment | {"REDIS_URL": valkey.url()})
     other.start_worker("runs", "runs")
