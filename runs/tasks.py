@@ -56,13 +56,11 @@ def prepare(sender: Any, **facts: Any) -> None:
     from runs.engine import registry
 
     given = {queue.name for queue in sender.task_consumer.queues}
-    queues_of = {group.manifest: group.queue(settings.INSTANCE) for group in groups(settings.AGENTS)}
     if settings.QUEUE_RUNS in given:
-        for queue in queues_of.values():
-            sender.add_task_queue(queue)
-        registry.load_all()
-    elif mine := frozenset(manifest for manifest, queue in queues_of.items() if queue in given):
-        registry.serve(mine)
+        for group in groups(settings.AGENTS):
+            sender.add_task_queue(group.queue(settings.INSTANCE))
+    if queues.share_of(given) is not None:
+        registry.serve(queues.manifests_of(given))
         registry.load_all()
 
 

@@ -103,6 +103,7 @@ class End:
     traceback: str = ""
     output: Any = None
     counters: dict[str, Any] = field(default_factory=dict)
+    decisions: list[UUID] = field(default_factory=list)  # that the graph was given in its last stretch
 
 
 class _Attempt:
@@ -110,6 +111,8 @@ class _Attempt:
 
     def __init__(self, claim: Claim, process: Process) -> None:
         self.claim, self.run, self.process = claim, claim.run, process
+        # Pauses that are open, by key; None: not read yet. Only attempts write steps: the first one knows that there are none.
+        self.pauses: list[UUID] | None = [] if claim.attempt == 1 else None
 
     def work(self) -> End:
         run = self.run
@@ -195,6 +198,9 @@ class _Attempt:
             if outcome.kind == "paused" and outcome.snapshot is not None:
                 snapshot = outcome.snapshot
                 continue
+            if outcome.kind == "ended":
+                handed = [decision.pk for decision in ready.decisions]
+                return End(RunStatus.SUCCEEDED, output=outcome.output, decisions=handed)
             if outcome.kind != "failed":
                 return self._end(drive, outcome)
             snapshot = self.process.run(drive.snapshot())
@@ -218,7 +224,7 @@ class _Attempt:
         faults.at("resume.before")
         outcome = self.process.run(drive.go(ready.input))
         faults.at("resume.after")
-        if outcome.kind in ("paused", "ended"):
+        if outcome.kind == "paused":  # with the end of a run they are marked in the transaction that ends it
             mark_delivered([decision.pk for decision in ready.decisions])
         return outcome
 
@@ -269,14 +275,18 @@ class _Attempt:
             data = {"approvals": [str(pk) for pk in approvals]}
             drive.recorder.note(Event(approvals[0], StepKind.PAUSE, PAUSE, data=data))
             self.process.run(drive.recorder.flush())
+            self.pauses = [approvals[0]]
 
     def _end_pauses(self, drive: Drive) -> None:
         for key in self._open_pauses():
             drive.recorder.note(Event(key, StepKind.PAUSE, PAUSE, None, StepStatus.DONE))
+        self.pauses = []
 
     def _open_pauses(self) -> list[UUID]:
-        pauses_ = Step.objects.filter(run=self.run, kind=StepKind.PAUSE, status=StepStatus.OPEN)
-        return list(pauses_.order_by("id").values_list("key", flat=True))
+        if self.pauses is None:
+            open_ = Step.objects.filter(run=self.run, kind=StepKind.PAUSE, status=StepStatus.OPEN)
+            self.pauses = list(open_.order_by("id").values_list("key", flat=True))
+        return self.pauses
 
     def _occasion(self) -> Occasion:
         """What the graph is given beside its input."""
@@ -339,6 +349,7 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
     with transaction.atomic():
         if claims.release(claim, end.status, because=end.because, **fields) is None:
             return False
+        mark_delivered(end.decisions)
         endings.leave(claim.run, end.status)
         lifecycle.close(claim.run, end.status)
     faults.at("close.after")

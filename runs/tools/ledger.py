@@ -21,7 +21,7 @@ from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.models.tools import Results
 from approvals.policy.record import evaluate_action
-from approvals.states import Kind, Verdict
+from approvals.states import Kind, Status, Verdict
 from runs import calls
 from runs.lifecycle import SOURCE
 from runs.models import Run, ToolCall
@@ -60,7 +60,7 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
     moved = calls.move(ctx.run_id, row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
     if not moved:
         raise AttemptLost(f"call {row_id} is no longer executing under attempt {ctx.attempt}")
-    row = ToolCall.objects.select_related("run").get(pk=row_id)
+    row = ToolCall.objects.get(pk=row_id)
     record_call(
         ctx,
         row,
@@ -107,7 +107,7 @@ def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
     """The row of this call, if it came by before. Its digest is that of the schema of then: what people were asked about a call
     stands, also when the tool has changed since. Where none fits, one that somebody changed in the database may have been it:
     rather that, which does not run, than another row for the same call."""
-    found = ToolCall.objects.select_related("evaluation").select_for_update(of=("self",))
+    found = ToolCall.objects.select_related("evaluation", "approval").select_for_update(of=("self",))
     rows = list(found.filter(**place_of(ctx, proposal)).order_by("pk"))
     same = [row for row in rows if action_digest(ctx.agent, proposal.tool, row.schema_version, proposal.args) == row.digest]
     changed = [row for row in rows if not _is_as_asked(ctx, row)]
@@ -164,6 +164,8 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     approval = row.approval
     if approval is None:
         raise ValueError(f"tool call {row.pk} waits without an approval")
+    if approval.status == Status.PENDING:  # a decision that comes right now is found when the run has paused
+        return Pause(row.pk, approval.pk, str(approval))
     decision = Decision.objects.filter(approval=approval, voided_at__isnull=True).first()
     if decision is None or (decision.release_at is not None and decision.release_at > timezone.now()):
         return Pause(row.pk, approval.pk, str(approval))
@@ -215,7 +217,8 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, dec
         approved_args=decision.args,
         approved_digest=decision.digest,
     )
-    row.refresh_from_db(fields=["status", "decision", "approved_args", "approved_digest"])
+    row.status, row.decision = CallStatus.APPROVED, decision
+    row.approved_args, row.approved_digest = decision.args, decision.digest
     return _begin(ctx, row, tool, off)
 
 

@@ -110,7 +110,8 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
         if row.digest in (asked.digest, original) and _meets(asked, evaluation):
             return asked
     make_room(ctx.agent, ctx.limits[PENDING_APPROVALS])
-    approval, _ = requests.request_approval(
+    request = requests.request_new if row.approval is None else requests.request_approval
+    approval, _ = request(
         requests.Ask(
             source=SOURCE, source_ref=str(ctx.run_id), request_key=key, kind=Kind.TOOL_CALL, agent=ctx.agent,
             agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
