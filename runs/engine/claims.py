@@ -12,6 +12,7 @@ from django.utils import timezone
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import hint, push
+from runs import notices
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE
 from runs.limits import CONCURRENT_RUNS
@@ -148,6 +149,7 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
                 claim.run, _ACTIONS[to], {"status": to, "attempt": claim.attempt, **({"reason": because} if because else {})}
             )
         push("run", claim.run.pk, run["revision"])
+        notices.tell_ended(claim.run, to, claim.attempt)
         if run["follower"] is not None:
             hint(ADVANCE, str(run["follower"]))
         faults.at("release.after")
