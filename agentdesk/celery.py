@@ -79,10 +79,17 @@ app.conf.update(
             "schedule": settings.SWEEP_SECONDS,
             "options": {"expires": 10},
         },
+        "sweep notices": {
+            "task": "agentdesk.notices.tasks.sweep",
+            "schedule": settings.SWEEP_SECONDS,
+            "options": {"expires": 10},
+        },
+        "tell of time": {"task": "approvals.tasks.tell_due", "schedule": 15, "options": {"expires": 15}},
+        "prune notices": {"task": "agentdesk.notices.tasks.prune", "schedule": 3600, "options": {"expires": 3600}},
     },
     timezone="UTC",
 )
-app.autodiscover_tasks(["approvals", "runs"])
+app.autodiscover_tasks(["agentdesk.notices", "approvals", "runs"])
 
 
 def broker_answers() -> bool:

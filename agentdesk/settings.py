@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "agentdesk.people",
     "agentdesk.audit",
     "agentdesk.live",
+    "agentdesk.notices",
     "approvals",
     "runs",
     "agentdesk.apps.DeskAdminConfig",
@@ -233,7 +234,14 @@ DESK_TIME_ZONE = env.str("DESK_TIME_ZONE", default="UTC")  # of rules that look 
 LOCALE_PATHS = [BASE_DIR / "locale"]
 _EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
 vars().update(_EMAIL)
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="AgentDesk <agentdesk@localhost>")
+
+# --- Notifications ------------------------------------------------------------------------------------------
+NOTICES_MAIL = bool(env.str("EMAIL_URL", default=""))  # people are written to only where somebody has set up e-mail
+# Hosts that webhooks may reach although they are private, and without TLS: for development, tests and a receiver of your own.
+NOTICES_PRIVATE_HOSTS: list[str] = env.list("NOTICES_PRIVATE_HOSTS", default=[])
+NOTICES_KEEP_DAYS = env.int("NOTICES_KEEP_DAYS", default=30)  # of deliveries and their log
 
 # --- Runs and approvals -------------------------------------------------------------------------------------
 APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from approvals import decisions, handover, sources
+from approvals import decisions, handover, notices, sources
 from approvals.signals import decided, tell
 
 BATCH = 200
@@ -21,4 +21,10 @@ def sweep() -> None:
     handover.release_due(BATCH)
     late = handover.undelivered(LATE).exclude(approval__source__in=sources.seeking())
     for decision in late.select_related("approval").order_by("?")[:FEW]:
-        tell(decided, decision.approval)
+        tell(decided, decision.approval, again=True)
+
+
+@shared_task
+def tell_due() -> None:
+    """Tell people and places outside of approvals whose time is running out."""
+    notices.tell_due()

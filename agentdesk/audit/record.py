@@ -31,6 +31,7 @@ ACTIONS = frozenset(
         "agent.registered", "agent.changed", "agent.switched_off", "agent.switched_on", "desk.switched_off", "desk.switched_on",
         "user.changed", "team.changed", "membership.changed",
         "price.added", "price.changed", "price.removed",
+        "subscription.added", "subscription.changed", "subscription.secret", "subscription.tested", "delivery.replayed",
         "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
     }
 )  # fmt: skip

@@ -13,6 +13,7 @@ from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import hint, push
 from approvals.handover import undelivered
+from runs import notices
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE, SOURCE
 from runs.limits import CONCURRENT_RUNS
@@ -153,6 +154,7 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
                 claim.run, _ACTIONS[to], {"status": to, "attempt": claim.attempt, **({"reason": because} if because else {})}
             )
         push("run", claim.run.pk, run["revision"])
+        notices.tell_ended(claim.run, to, claim.attempt)
         if run["follower"] is not None:
             hint(ADVANCE, str(run["follower"]))
         faults.at("release.after")
