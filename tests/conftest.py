@@ -6,7 +6,7 @@
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from psycopg import sql
 from agentdesk.live.sender import sender
 from tests.desk import Desk, desk_environment
 from tests.emptying import State, empty, end_others, fresh_state
+from tests.seeding import seed_once
 from tests.services import SUPERUSER_URL, TEMPLATE
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def clear_database(name: str) -> None:
     if name not in _fresh or not empty(name, _fresh[name]):
         make_database(name)
     close_connections()
+
+
+def begin_with(key: Hashable, make: Callable[[], object]) -> None:
+    """Fill this process's database as ``make`` does, quicker from the second time on (tests/seeding.py)."""
+    name = database_name()
+    seed_once((name, key), name, _fresh[name], make)
 
 
 def leave_database() -> None:

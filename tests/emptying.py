@@ -16,6 +16,7 @@ from psycopg import sql
 from tests.services import SUPERUSER_URL
 
 type Row = tuple[Any, ...]
+type Sequences = dict[str, int | None]
 
 GRACE = 2.0  # seconds for late threads to end what they do in a database that is to be emptied or dropped
 END_MILLISECONDS = 5_000  # for a connection that is ended to be gone
@@ -77,7 +78,7 @@ class State:
     schema: tuple[Row, ...]
     seeded: tuple[Row, ...]
     written: tuple[str, ...]
-    sequences: dict[str, int | None]
+    sequences: Sequences
 
 
 def database_url(name: str) -> str:
@@ -102,7 +103,7 @@ def empty(name: str, fresh: State) -> bool:
         if before.schema != fresh.schema or before.seeded != fresh.seeded:
             return False
         _delete(connection, before.written)
-        _set_back(connection, before, fresh)
+        set_back(connection, before.sequences, fresh.sequences)
         return _state(connection, seeded) == fresh
 
 
@@ -119,14 +120,14 @@ def end_others(connection: psycopg.Connection[Any], name: str) -> None:
 
 def _state(connection: psycopg.Connection[Any], seeded: list[str]) -> State:
     contents = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {}, count(*), sum(hashtextextended(t::text, 0)) FROM {} t").format(table, sql.SQL(table))  # type: ignore[arg-type]
+        sql.SQL("SELECT {}, count(*), sum(hashtextextended(t::text, 0)) FROM {} t").format(table, sql.SQL(table))
         for table in seeded
     )
     return State(
         schema=tuple(connection.execute(SCHEMA).fetchall()),
         seeded=tuple(connection.execute(contents).fetchall()),
         written=tuple(table for table, size in connection.execute(TABLES) if size and table not in seeded),
-        sequences=dict(connection.execute(SEQUENCES).fetchall()),
+        sequences=sequences(connection),
     )
 
 
@@ -136,9 +137,9 @@ def _delete(connection: psycopg.Connection[Any], tables: tuple[str, ...]) -> Non
     connection.execute("SET session_replication_role = replica")
     with connection.transaction():
         for table in tables:
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.SQL(table)))  # type: ignore[arg-type]
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.SQL(table)))
     for table in tables:
-        connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(table)))  # type: ignore[arg-type]
+        connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(table)))
         # A new table has no statistics, and the planner thinks of it otherwise than of one that was counted as empty.
         connection.execute(
             "SELECT pg_clear_relation_stats(relnamespace::regnamespace::text, relname::text) FROM pg_class"
@@ -147,10 +148,22 @@ def _delete(connection: psycopg.Connection[Any], tables: tuple[str, ...]) -> Non
         )
 
 
-def _set_back(connection: psycopg.Connection[Any], before: State, fresh: State) -> None:
-    for sequence, value in fresh.sequences.items():
-        if before.sequences[sequence] != value:
+def set_back(connection: psycopg.Connection[Any], found: Sequences, wanted: Sequences) -> None:
+    """Let the sequences stand where they are ``wanted``; None: never asked."""
+    for sequence, value in wanted.items():
+        if found[sequence] != value:
             connection.execute(
                 "SELECT setval(%s::regclass, coalesce(%s, seqstart), %s) FROM pg_sequence WHERE seqrelid = %s::regclass",
                 (sequence, value, value is not None, sequence),
             )
+
+
+def sequences(connection: psycopg.Connection[Any]) -> Sequences:
+    """Where each sequence stands."""
+    return dict(connection.execute(SEQUENCES).fetchall())
+
+
+def written_tables(connection: psycopg.Connection[Any], fresh: State) -> tuple[str, ...]:
+    """The tables that something was written into, of those that were empty when the database was ``fresh``."""
+    seeded = {row[0] for row in fresh.seeded}
+    return tuple(table for table, size in connection.execute(TABLES) if size and table not in seeded)

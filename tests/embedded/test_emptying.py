@@ -14,7 +14,7 @@ from psycopg import sql
 from agentdesk.audit.models import AuditContent, AuditEntry
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import Team
-from tests.conftest import clear_database, database_name, make_database
+from tests.conftest import begin_with, clear_database, database_name, make_database
 from tests.emptying import database_url
 
 
@@ -169,3 +169,30 @@ def test_a_desk_finds_its_rows_gone_and_its_connections_whole(committed):
 
     assert not get_user_model().objects.exists()
     assert connections["owner"].settings_dict["NAME"] == os.environ["DATABASE_OWNER_URL"].rsplit("/", 1)[1]
+
+
+def test_what_tests_begin_with_is_made_once_and_the_same_each_time(committed):
+    made = []
+
+    def make():
+        made.append(1)
+        team = Team.objects.create(slug="refunds", name="Refunds")
+        record(
+            "run.started", actor=Actor.desk(), object_type="run", object_id="1", team_id=team.pk, content={"input": "secret"}
+        )
+
+    begin_with("one-team", make)
+    first = contents(database_name())
+    next_entry = AuditEntry.objects.get().pk + 1
+    clear_database(database_name())
+    begin_with("one-team", make)
+
+    assert contents(database_name()) == first
+    assert made == [1]
+    record("run.started", actor=Actor.desk(), object_type="run", object_id="1")
+    assert AuditEntry.objects.latest("id").pk == next_entry
+    begin_with("another", lambda: made.append(2))  # there are rows already: it is asked, and none of them are remembered
+    clear_database(database_name())
+    begin_with("another", lambda: made.append(3))
+    assert made == [1, 2, 3]
+    assert not Team.objects.exists()
