@@ -26,7 +26,7 @@ from agentdesk.people.models import Membership, User
 DELIVER = "agentdesk.notices.tasks.deliver"
 MAIL = "mail"  # the lane of all e-mail
 LEASE = timedelta(minutes=2)  # for which a claim holds: far longer than a try takes
-MOST_TRIES = 8  # over about 13 hours
+MOST_TRIES = 8  # over about eight hours
 FIRST_WAIT, LONGEST_WAIT = 5.0, 6 * 3600.0  # seconds
 BATCH = 200
 _jitter = random.SystemRandom()
