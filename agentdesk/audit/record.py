@@ -24,6 +24,8 @@ ACTIONS = frozenset(
         "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
         "approval.expired", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
+        "approval.claimed", "approval.taken_over", "approval.released", "approval.assigned", "approval.handed_over",
+        "approval.claim_lapsed", "approval.snoozed", "approval.woken",
         "decision.delivered", "decision.unused", "decision.voided",
         "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered",
         "tool.unknown", "tool.changed", "tool.accepted", "tool.switched_off", "tool.switched_on",
