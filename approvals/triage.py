@@ -1,5 +1,5 @@
-"""Who looks after an approval, and who does not want to see it yet. Neither has a say in who may decide: a claim tells the others,
-a snooze empties one person's list.
+"""Who looks after an approval, and who does not want to see it yet. Neither has a say in who may decide: a claim tells the
+others, a snooze empties one person's list.
 
 Every act locks the approval, so of two at once the second sees what the first did, is told so, and changes nothing. ``seen`` is
 the claim's revision on the actor's screen (0: there was none).
@@ -85,7 +85,7 @@ def release(approval_id: UUID | str, *, actor: Actor, seen: int) -> Claim:
 
 @transaction.atomic
 def assign(approval_id: UUID | str, to: UUID | str, *, actor: Actor, seen: int) -> Claim:
-    """Give it to somebody who may decide it, until they or the assigner give it up. Handing over is the same for whoever has it.
+    """Give it to somebody who may decide it, until they or the assigner give it up. Whoever has it hands it over so.
 
     Raises NotFound, NotAllowed, NotCurrent, Invalid at ``to``, and Taken when it is not as it was on the screen.
     """

@@ -1,4 +1,4 @@
-"""Which approvals may be looked at together, and how their arguments compare with each other and with what was approved before."""
+"""Which approvals may be looked at together, and how their arguments compare with each other and with earlier ones."""
 
 import json
 from collections import Counter
@@ -9,7 +9,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode
-from agentdesk.templatetags.desk import human
 from approvals.models import Approval, Decision
 from approvals.policy.conditions import number_or_none
 from approvals.states import Kind, Risk, Verdict
@@ -22,7 +21,7 @@ ENOUGH = 5  # of them, before anything is called unusual
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One argument of one approval. ``differs``: most of the group has another value, or all have their own.
+    """One argument of one approval. ``differs``: the most common value of the group is another one.
     ``unusual``: what sets it apart from what was approved before, in words; empty: nothing."""
 
     text: str
@@ -41,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The arguments of a batch side by side."""
+    """The arguments of a batch side by side. ``compared_with``: so many approved before; 0 where they were too few."""
 
     labels: list[str]
     lines: list[Line]
@@ -88,14 +87,16 @@ def matrix(approvals: Sequence[Approval]) -> Matrix:
     """The arguments of approvals of one kind, side by side. One query."""
     args = [_mapping(decode(approval.args)) for approval in approvals]
     names = display.reading_order(
-        {name: value for each in reversed(args) for name, value in each.items()}, approvals[0].args_schema if approvals else None
+        {name: value for each in reversed(args) for name, value in each.items()},
+        approvals[0].args_schema if approvals else None,
     )
     past = _approved_before(approvals[0]) if approvals else []
     columns = [_column([each.get(name) for each in args], [each[name] for each in past if name in each]) for name in names]
     lines = [
         Line(approval, display.sentence(approval), [column[at] for column in columns]) for at, approval in enumerate(approvals)
     ]
-    return Matrix([human(name) for name in names], lines, len(past))
+    labels = {argument.name: argument.label for approval in approvals for argument in display.arguments(approval)}
+    return Matrix([labels.get(name, name) for name in names], lines, len(past) if len(past) >= ENOUGH else 0)
 
 
 def _approved_before(approval: Approval) -> list[Mapping[str, Any]]:
@@ -116,7 +117,7 @@ def _column(values: Sequence[Any], past: Sequence[Any]) -> list[Cell]:
     common, times = Counter(texts).most_common(1)[0]
     usual = common if times > 1 else None
     return [
-        Cell(text, text != usual and len(set(texts)) > 1, _unusual(value, text, past))
+        Cell(text, usual is not None and text != usual, _unusual(value, text, past))
         for value, text in zip(values, texts, strict=True)
     ]
 

@@ -267,9 +267,9 @@ def _few(facets: list[QuerySet[Any]]) -> list[int]:
     if not facets:
         return []
     queries = [each.values("pk")[: FEW + 1].query.sql_with_params() for each in facets]
-    counts = ", ".join(f"(SELECT count(*) FROM ({sql}) part)" for sql, _params in queries)
+    counts = ", ".join(f"(SELECT count(*) FROM ({sql}) part)" for sql, _params in queries)  # noqa: S608 - Django's own
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {counts}", [value for _sql, params in queries for value in params])  # noqa: S608 - Django's own
+        cursor.execute(f"SELECT {counts}", [value for _sql, params in queries for value in params])
         return list(cursor.fetchone())
 
 

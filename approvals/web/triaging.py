@@ -68,7 +68,8 @@ def act(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     try:
         told = _do(request, approval)
     except Invalid as error:
-        told, status, errors = Told(str(error.errors and next(iter(error.errors.values()))[0]), is_bad=True), HTTPStatus(422), error.errors
+        text = " ".join(text for texts in error.errors.values() for text in texts)
+        told, status, errors = Told(text, is_bad=True), HTTPStatus(error.status), error.errors
     except ApprovalError as error:
         told, status = Told(str(error), is_bad=True), HTTPStatus(error.status)
     if not request.headers.get("HX-Request"):
@@ -79,7 +80,9 @@ def act(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     return HttpResponse(render_triage(request, user, approval, errors) + said, status=status)
 
 
-def render_triage(request: HttpRequest, user: User, approval: Approval, errors: dict[str, list[str]] | None = None) -> SafeString:
+def render_triage(
+    request: HttpRequest, user: User, approval: Approval, errors: dict[str, list[str]] | None = None
+) -> SafeString:
     """Who looks after an approval, with the viewer's acts; root id ``triage``."""
     held = triage.claim_of(approval)
     is_held = triage.is_held(held)
@@ -121,8 +124,8 @@ def _do(request: HttpRequest, approval: Approval) -> Told:
         case "assign":
             made = triage.assign(approval.pk, data.get("to", ""), actor=actor, seen=seen)
             back = {"act": "assign", "to": undo_to.user_id} if undo_to else {"act": "release"}
-            name = made.user.label if made.user else ""
-            return Told(_("Assigned to %(name)s: %(action)s") % {**what, "name": name}, {**back, "seen": made.revision})
+            whom = made.user.label if made.user else ""
+            return Told(_("Assigned to %(name)s: %(action)s") % {**what, "name": whom}, {**back, "seen": made.revision})
         case "snooze":
             if data.get("for") not in SPANS:
                 raise Invalid({"until": [_("Choose for how long.")]})

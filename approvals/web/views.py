@@ -211,7 +211,8 @@ def _tabs(reader: queue.Reader, here: Tab, waiting: str) -> SafeString:
     counts = {**queue.counts(reader), Tab.TEAM: waiting}
     inbox_url = reverse("approvals:inbox")
     listed = [
-        {"value": tab.value, "label": labels[tab], "url": _address(inbox_url, **_where(tab)), "count": counts[tab]} for tab in Tab
+        {"value": tab.value, "label": labels[tab], "url": _address(inbox_url, **_where(tab)), "count": counts[tab]}
+        for tab in Tab
     ]
     context = {"tabs": listed, "here": here.value, "tabs_url": _address(reverse("approvals:tabs"), **_where(here))}
     return SafeString(render_to_string("approvals/_tabs.html", context).strip())

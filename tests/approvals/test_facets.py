@@ -7,11 +7,11 @@ from django.db import connection
 from hypothesis import given
 from hypothesis.extra.django import TestCase
 
+from agentdesk.audit.record import Actor
 from agentdesk.digests import encode
 from approvals.erasure import erase_content
 from approvals.models import Approval, Facet
 from approvals.requests import reopen
-from agentdesk.audit.record import Actor
 from tests.approvals.cast import make_approval, make_team, make_user, post
 from tests.approvals.test_stored_values import values
 

@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agentdesk.people.models import Membership, Team
 from agentdesk.audit.record import Actor
+from agentdesk.people.models import Membership, Team
 from approvals import triage
 from approvals.models import Approval, SavedView
 from approvals.web import fragments, queue
@@ -133,7 +133,11 @@ def test_it_says_at_the_field_what_is_wrong_and_lists_nothing(browse, reviewer, 
 def test_its_terms_are_labels_that_can_be_taken_away(browse, reviewer, approval):
     answer = browse(reviewer).get(INBOX, {"q": 'risk:high tool:"issue refund"  A-1'}).content.decode()
     without = re.findall(r'class="tok" href="([^"]*)"', answer)
-    assert without == ["?q=tool%3A%22issue%20refund%22%20A-1", "?q=risk%3Ahigh%20A-1", "?q=risk%3Ahigh%20tool%3A%22issue%20refund%22"]
+    assert without == [
+        "?q=tool%3A%22issue%20refund%22%20A-1",
+        "?q=risk%3Ahigh%20A-1",
+        "?q=risk%3Ahigh%20tool%3A%22issue%20refund%22",
+    ]
 
 
 def test_the_same_is_found_where_few_and_where_many_have_it(browse, reviewer, team, stranger, monkeypatch):
