@@ -67,7 +67,7 @@ def release_due(limit: int = 100) -> int:
         for approval in held.select_for_update(of=("self",), skip_locked=True)[:limit]:
             if moves.move(approval, Status.DECIDED):
                 moves.enter(
-                    approval, "approval.released", actor=Actor.desk(), before={"status": Status.HELD},
+                    approval, "decision.released", actor=Actor.desk(), before={"status": Status.HELD},
                     after={"status": Status.DECIDED},
                 )  # fmt: skip
                 tell(decided, approval)

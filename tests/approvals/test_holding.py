@@ -119,7 +119,7 @@ def test_the_record_says_who_decided_until_when_and_that_it_was_let_go(team, rev
     post(approval, reviewer)
     Decision.objects.filter(approval=approval).update(release_at=timezone.now())
     handover.release_due()
-    by_whom, let_go = entries(approval, "approval.decided", "approval.released")
+    by_whom, let_go = entries(approval, "approval.decided", "decision.released")
     assert (by_whom.actor_label, by_whom.after["status"]) == (reviewer.label, "held")
     assert by_whom.after["release_at"]
     assert let_go.after == {"status": "decided"}

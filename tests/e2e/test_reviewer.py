@@ -144,6 +144,7 @@ def test_the_slower_reviewer_is_told_and_keeps_what_they_typed(desk, open_as):
 def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
     start("T-1014")  # no other test works on it: the search finds one row
     page = open_as(desk, "reviewer")
+    page.evaluate("localStorage.setItem('desk.keys.stay', '1')")  # to see the outcome; else the next one would be opened
     refund = re.compile("Issue refund 27.50 EUR for order 48160")
     expect(inbox_link(page, refund)).to_be_visible(timeout=SOON)
     is_live(page)

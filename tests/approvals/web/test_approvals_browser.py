@@ -178,7 +178,7 @@ def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
     expect(page.get_by_role("button", name="Approve refund 240.00")).to_be_focused()
     assert Approval.objects.get(pk=medium.pk).is_pending
     page.keyboard.press("Enter")
-    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+    expect(page.locator("#told")).to_contain_text("Approved by Robin Vale")
 
     page.goto(page_of(low))
     page.keyboard.press("r")
@@ -193,7 +193,7 @@ def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
     assert Approval.objects.get(pk=low.pk).is_pending
     page.evaluate("localStorage.clear()")
     page.keyboard.press("a")
-    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+    expect(page.locator("#told")).to_contain_text("Approved by Robin Vale")
 
 
 def test_it_walks_the_inbox_by_keys(open_as, people):
