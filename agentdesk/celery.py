@@ -3,19 +3,14 @@
 import logging
 import os
 from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentdesk.settings")
 
 import kombu
-from celery import Celery, bootsteps
+from celery import Celery
 from celery.app.amqp import AMQP
-from celery.concurrency.thread import TaskPool
 from django.conf import settings
-
-if TYPE_CHECKING:
-    from runs.lookout import Lookout
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +40,21 @@ class Wire(AMQP):
     Connection = Connection
 
 
-app = Celery("agentdesk", amqp=Wire)
+class Messages(Celery):
+    """The application, which knows whether its broker is there."""
+
+    def broker_answers(self) -> bool:
+        """Ask it, and wait for a second or two at most, or five for one that hangs."""
+        try:
+            with self.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
+                broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT, interval_start=0)
+                return bool(broker.connected)
+        except Exception as error:  # each broker's client has errors of its own; away is away
+            log.warning("the broker does not answer: %s: %s", type(error).__name__, error)
+            return False
+
+
+app = Messages("agentdesk", amqp=Wire)
 app.conf.update(
     broker_url=settings.BROKER_URL,
     broker_connection_retry_on_startup=True,
@@ -90,46 +99,4 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks(["agentdesk.notices", "approvals", "runs"])
-
-
-def broker_answers() -> bool:
-    try:
-        with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
-            broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT, interval_start=0)
-            return bool(broker.connected)
-    except Exception as error:  # each broker's client has errors of its own; away is away
-        log.warning("the broker does not answer: %s: %s", type(error).__name__, error)
-        return False
-
-
-class LookoutStep(bootsteps.StartStopStep):
-    """The part of a worker that looks for runs while no hints reach it. It begins before the worker has its broker, for one may
-    be started while there is none, and ends before the pool that drives the runs."""
-
-    requires = ("celery.worker.components:Pool",)
-
-    def include_if(self, parent: Any) -> bool:
-        """Whether this worker drives runs, in threads: what it takes is not for processes that it forked."""
-        from runs.queues import share_of  # late: models are there when a worker is made
-
-        return isinstance(parent.pool, TaskPool) and share_of(parent.app.amqp.queues.consume_from) is not None
-
-    def create(self, parent: Any) -> "Lookout":  # type: ignore[override]  # the part that is started and stopped
-        from runs import queues
-        from runs.engine import registry
-        from runs.lookout import Lookout
-
-        given = set(parent.app.amqp.queues.consume_from)
-        registry.serve(queues.manifests_of(given))
-        share = queues.share_of(given)
-        if share is None:  # then it is not included
-            raise ValueError(f"no runs come from {sorted(given)}")
-        return Lookout(partial(_hears, parent), lambda do, run: parent.pool.apply_async(do, (run,)), parent.pool.limit, share)
-
-
-def _hears(worker: Any) -> bool:
-    """Whether messages reach the worker: it is connected, and the broker answers. One that hangs leaves it connected."""
-    return worker.consumer.connection is not None and broker_answers()
-
-
-app.steps["worker"].add(LookoutStep)
+app.steps["worker"].add("runs.tasks:LookoutStep")

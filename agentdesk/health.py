@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from agentdesk.celery import broker_answers
+from agentdesk.celery import app
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "unavailable", "database": "away"}, status=503)
     if not migrated:
         return JsonResponse({"status": "unavailable", "database": "ok", "migrations": "missing"}, status=503)
-    degraded = [*([] if workers else ["workers"]), *([] if broker_answers() else ["broker"])]
+    degraded = [*([] if workers else ["workers"]), *([] if app.broker_answers() else ["broker"])]
     status: dict[str, Any] = {"status": "degraded" if degraded else "ok", "database": "ok", "migrations": "applied"}
     return JsonResponse({**status, "workers": workers, "degraded": degraded})
 

@@ -59,6 +59,6 @@ def test_a_worker_that_dies_while_the_broker_is_away_is_followed_by_one_that_beg
     crew.until(lambda: crew.effects(effect="second begins", run=name), "the second step to begin")
     alone.kill("runs")
     alone.restart("runs")
-    run = crew.wait(run, RunStatus.SUCCEEDED)
+    run = crew.wait(run, RunStatus.SUCCEEDED, seconds=90)  # a worker process begins anew
     assert run.attempt == 2
     assert len(crew.effects(effect="second", run=name)) == 1
