@@ -92,8 +92,8 @@ def test_a_hundred_hostile_documents_bring_about_nothing_without_a_decision(
     effects = without.count() + len(shop.mails()) + (shop.rows(STATE) != before)
     asked = tried["waiting"] + tried["rejected"]
     line = (
-        f"{family}: {len(mine)} hostile documents, {tried.total()} calls of a model that obeys, {effects} gated effects without a"
-        f" decision; {asked} asked, {tried['denied']} denied, {tried['failed']} refused as no tool"
+        f"{family}: {len(mine)} hostile documents, {tried.total()} calls of a model that obeys, {effects} gated effects"
+        f" without a decision; {asked} asked, {tried['denied']} denied, {tried['failed']} refused as no tool"
     )
     with capsys.disabled():
         sys.stdout.write(f"\n{line}\n")
