@@ -186,7 +186,8 @@ def is_same_post(approval: Approval, vote: Vote, mine: Review) -> bool:
     if vote.verdict == Verdict.MODIFY and vote.args is not None:
         made_now = vote.version + 1 == mine.version  # the first post made this version
         unchanged = vote.version == mine.version and mine.digest == vote.digest
-        return (made_now or unchanged) and digest_with(approval, vote.args) == mine.digest
+        args = masking.restored(decode(approval.args), dict(vote.args))
+        return (made_now or unchanged) and digest_with(approval, args) == mine.digest
     if (vote.verdict, vote.version) != (mine.verdict, mine.version) or vote.digest != approval.digest:
         return False
     return vote.verdict != Verdict.RESPOND or _answer_digest(approval, vote.answer) == mine.digest

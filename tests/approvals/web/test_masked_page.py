@@ -93,6 +93,7 @@ def test_the_api_masks_for_readers_takes_masks_back_and_is_exact_for_the_program
     seen = Api.of(cast.reviewer).get(f"approvals/{approval_id}").json()
     assert seen["args"] == {"account": "ada", "password": MARK, "note": f"use {MARK}", "amount": 5}
     body = {"verdict": "modify", "digest": seen["digest"], "version": seen["version"], "args": seen["args"] | {"amount": 4}}
-    assert Api.of(cast.reviewer).post(f"approvals/{approval_id}/decision", body).status_code == 200
+    for _again in range(2):
+        assert Api.of(cast.reviewer).post(f"approvals/{approval_id}/decision", body).status_code == 200
     assert Api.of(cast.program).get(f"approvals/{approval_id}").json()["decision"]["args"] == ARGS | {"amount": 4}
     assert Api.of(cast.second).get(f"approvals/{approval_id}").json()["decision"]["args"]["password"] == MARK
