@@ -125,7 +125,7 @@ def make_due() -> None:
     Lane.objects.update(busy_until=None)
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 5.0) -> None:
+def wait_until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "it did not come about"
