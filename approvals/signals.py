@@ -11,6 +11,7 @@ from approvals.models import Approval
 # provides: approval_id (UUID), source, source_ref
 requested = Signal()
 decided = Signal()
+reminded = Signal()  # nobody has decided, and the time to remind has come
 
 
 def tell(signal: Signal, approval: Approval) -> None:

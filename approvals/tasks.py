@@ -16,8 +16,9 @@ FEW = 20
 
 @shared_task
 def sweep() -> None:
-    """Expire what is due, release what may no longer be recalled, tell again of decisions that still wait for their asker."""
+    """Expire what is due, remind, release what may no longer be recalled, tell again of decisions that still wait for their asker."""
     decisions.expire_due(BATCH)
+    decisions.remind_due(BATCH)
     handover.release_due(BATCH)
     late = handover.undelivered(LATE).exclude(approval__source__in=sources.seeking())
     for decision in late.select_related("approval").order_by("?")[:FEW]:

@@ -23,7 +23,7 @@ ACTIONS = frozenset(
         "call.allowed", "call.denied", "call.asked", "call.executing", "call.succeeded", "call.failed", "call.rejected",
         "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
-        "approval.expired", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
+        "approval.expired", "approval.escalated", "approval.reminded", "approval.withdrawn", "approval.superseded", "approval.reopened", "approval.refused",
         "decision.delivered", "decision.unused", "decision.voided",
         "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported", "tool.registered",
         "tool.unknown", "tool.changed", "tool.accepted", "tool.switched_off", "tool.switched_on",

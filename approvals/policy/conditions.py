@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from approvals.policy.clock import WEEKDAYS, is_within, is_zone, span_of
 from approvals.policy.paths import values_at
+from approvals.policy.expressions import Expression, Given
 from approvals.policy.tallies import Tally, tally_of
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between")
@@ -30,6 +31,8 @@ FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confide
 CLOCK = ("@time", "@weekday")
 NUMBERS = ("@confidence", "@count", "@sum")
 TALLY = "@tally"  # where the counts and sums of a call stand, by their whole paths
+GIVEN = "@given"  # what expressions read
+EXPRESSION = "@expression"  # the path under which an expression is told
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: bool(a < b),
     "<=": lambda a, b: bool(a <= b),
@@ -38,7 +41,7 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
 }
-_NO_ARGUMENTS = frozenset({*FACTS, TALLY})
+_NO_ARGUMENTS = frozenset({*FACTS, TALLY, GIVEN})
 LONGEST_NUMBER = 400
 LONGEST_PATTERN = 200
 MISSING = object()
@@ -88,6 +91,12 @@ class Condition:
         if not results or len(results) != len(found):
             results.append(None)
         return Told(self.path, self.op, self.value, actual, _together(results, every=every))
+
+
+def tell_expression(expression: Expression, scope: Mapping[str, Any]) -> Told:
+    """The advanced field of a rule, told like a condition. Never raises."""
+    given = scope.get(GIVEN)
+    return Told(EXPRESSION, "cel", expression.text, None, expression.tell(given) if isinstance(given, Given) else None)
 
 
 def ready(condition: Any, *, allows: bool = False) -> Condition:

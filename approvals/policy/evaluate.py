@@ -12,7 +12,9 @@ from uuid import UUID
 
 from approvals.models.rules import Effect, Rule
 from approvals.policy.clock import Moment
-from approvals.policy.conditions import TALLY, Condition, Told, ready
+from approvals.policy.conditions import GIVEN, TALLY, Condition, Told, ready, tell_expression
+from approvals.policy.expressions import Expression, Given
+from approvals.policy.expressions import ready as ready_expression
 from approvals.policy.requirements import Requirements, normal, unite
 from approvals.policy.tallies import Tally
 
@@ -51,9 +53,17 @@ class Facts:
         facts = {
             "@effect": self.effect, "@egress": self.egress, "@risk": self.risk, "@input": self.run_input,
             "@time": Moment(self.at, self.zone, "time"), "@weekday": Moment(self.at, self.zone, "weekday"),
-            "@confidence": self.confidence, TALLY: self.tallies,
+            "@confidence": self.confidence, TALLY: self.tallies, GIVEN: self._given(),
         }  # fmt: skip
         return {**self.args, **facts}
+
+    def _given(self) -> Given:
+        facts = {
+            "agent": self.agent, "tool": self.action, "effect": self.effect, "egress": self.egress, "risk": self.risk,
+            "confidence": self.confidence, "time": Moment(self.at, self.zone, "time").get(""),
+            "weekday": Moment(self.at, self.zone, "weekday").get(""),
+        }  # fmt: skip
+        return Given(self.args, self.run_input, facts, self.tallies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,8 @@ class ReadyRule:
     team: str | None
     requires: dict[str, Any]
     tallies: tuple[Tally, ...] = ()
+    expression: Expression | None = None
+    reads_input: bool = False
 
     @classmethod
     def of(cls, rule: RuleSnapshot) -> "ReadyRule":
@@ -100,7 +112,13 @@ class ReadyRule:
         allows = rule["verdict"] == Effect.ALLOW
         conditions = tuple(ready(condition, allows=allows) for condition in rule["conditions"])
         tallies = tuple(condition.tally for condition in conditions if condition.tally is not None)
-        return cls(rule, conditions, team, required_by(rule), tallies)
+        written = rule.get("expression", "")  # versions from before there were expressions have none
+        expression = ready_expression(written, allows=allows) if written else None
+        reads_input = any(condition.path.startswith("@input") for condition in conditions)
+        if expression is not None:
+            tallies += expression.tallies
+            reads_input = reads_input or "input" in expression.names
+        return cls(rule, conditions, team, required_by(rule), tallies, expression, reads_input)
 
 
 def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdict:
@@ -131,6 +149,8 @@ def explain(ready_rule: ReadyRule, scope: Mapping[str, Any]) -> Explained:
     rule = ready_rule.rule
     allows = rule["verdict"] == Effect.ALLOW
     told = tuple(condition.tell(scope, every=allows) for condition in ready_rule.conditions)
+    if ready_rule.expression is not None:
+        told = (*told, tell_expression(ready_rule.expression, scope))
     matched = all(one.holds is True or (one.holds is None and not allows) for one in told)
     return Explained(
         str(rule["id"]),
@@ -148,6 +168,9 @@ def required_by(rule: RuleSnapshot) -> dict[str, Any]:
     return {
         "teams": rule["reviewer_teams"],
         "count": rule["count"],
+        "from_teams": rule.get("from_teams", 1),  # versions from before have none of these
+        "escalate_to": [rule["escalate_to"]] if rule.get("escalate_to") else [],
+        "remind_after": rule.get("remind_after"),
         "expires_after": rule["expires_after"],
         "self_approval": rule["self_approval"],
         "second_factor": rule["second_factor"],

@@ -91,7 +91,7 @@ class Replay:
 def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[RuleSnapshot], *, cut: bool = False) -> Replay:
     """Judge ``calls`` under the rules ``now`` and under those of ``then``. Pure."""
     changed = [ReadyRule.of(rule) for rule in changed_rules(now, then)]
-    reads_input = any(condition.path.startswith("@input") for one in changed for condition in one.conditions)
+    reads_input = any(one.reads_input for one in changed)
     ready_now, ready_then = ([ReadyRule.of(rule) for rule in rules] for rules in (now, then))
     calls = list(calls)
     series = _series(calls)
