@@ -16,7 +16,8 @@ FEW = 20
 
 @shared_task
 def sweep() -> None:
-    """Expire what is due, remind, release what may no longer be recalled, tell again of decisions that still wait for their asker."""
+    """Expire, escalate and remind what is due, release what may no longer be recalled, tell again of decisions that still wait
+    for their asker."""
     decisions.expire_due(BATCH)
     decisions.remind_due(BATCH)
     handover.release_due(BATCH)

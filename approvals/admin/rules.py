@@ -76,7 +76,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         help_text=_(
             "For what conditions cannot say; must be true as well. Such as number(args.amount) > 200 && args.currency !="
             " 'EUR', or args.lines.exists(x, x.price > 100). Names: args, input, agent, tool, effect, egress, risk,"
-            " confidence, time, weekday, count[\"1h\"], sum[\"1d.amount\"]. An error, or a value that is missing, counts against"
+            ' confidence, time, weekday, count["1h"], sum["1d.amount"]. An error, or a value that is missing, counts against'
             " letting through."
         ),
     )
@@ -106,8 +106,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     class Meta:
         model = Rule
         fields = [
-            "name", "team", "agent", "action", "effects", "conditions", "expression", "verdict", "mode", "reviewer_teams", "count",
-            "from_teams", "on_expiry", "escalate_to", "self_approval", "second_factor", "priority", "note",
+            "name", "team", "agent", "action", "effects", "conditions", "expression", "verdict", "mode",
+            "reviewer_teams", "count", "from_teams", "on_expiry", "escalate_to", "self_approval", "second_factor", "priority", "note",
         ]  # fmt: skip
         widgets = {"reviewer_teams": forms.CheckboxSelectMultiple}
 
@@ -143,6 +143,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         own.required, own.empty_label = True, None if len(teams) == 1 else own.empty_label
         chosen = self.before["reviewer_teams"] if self.before else []
         reviewers: Any = self.fields["reviewer_teams"]
+        asked_then: Any = self.fields["escalate_to"]
+        asked_then.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk=self.instance.escalate_to_id))
         reviewers.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk__in=chosen))
 
     def clean(self) -> dict[str, Any] | None:
@@ -192,10 +194,17 @@ class RuleAdmin(TeamScoped):
             _("When people are asked"),
             {
                 "fields": [
-                    "reviewer_teams", "count", "from_teams", "hours", "on_expiry", "escalate_to", "remind_hours", "self_approval",
+                    "reviewer_teams",
+                    "count",
+                    "from_teams",
+                    "hours",
+                    "on_expiry",
+                    "escalate_to",
+                    "remind_hours",
+                    "self_approval",
                     "second_factor",
                 ]
-            },  # fmt: skip
+            },
         ),
         (_("More"), {"fields": ["mode", "effects", "expression", "priority", "note", "why"]}),
     ]

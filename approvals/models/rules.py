@@ -97,7 +97,7 @@ class Rule(models.Model):
         """Raises ValidationError where the parts do not go together."""
         if self.on_expiry == self.OnExpiry.ESCALATE and self.escalate_to is None:
             raise ValidationError({"escalate_to": _("Name the team that is asked then.")})
-        if self.count is not None and self.from_teams is not None and self.count < self.from_teams:
+        if self.count < self.from_teams:
             raise ValidationError({"count": _("As many people are needed as teams, at least.")})
 
 

@@ -4,10 +4,11 @@ Deny before ask before allow; nothing matches: ask. Only active rules count; sha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from approvals.models.rules import Effect, Rule
@@ -17,6 +18,8 @@ from approvals.policy.expressions import Expression, Given
 from approvals.policy.expressions import ready as ready_expression
 from approvals.policy.requirements import Requirements, normal, unite
 from approvals.policy.tallies import Tally
+
+MOST_KINDS = 1000  # of calls that one set of rules remembers
 
 type RuleSnapshot = Mapping[str, Any]
 
@@ -66,8 +69,7 @@ class Facts:
         return Given(self.args, self.run_input, facts, self.tallies)
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(NamedTuple):
     """One rule for this agent and action, and why it matched or did not."""
 
     id: str
@@ -80,7 +82,7 @@ class Explained:
     conditions: tuple[Told, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "conditions": [told._asdict() for told in self.conditions]}
+        return {**self._asdict(), "conditions": [told._asdict() for told in self.conditions]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class ReadyRule:
     tallies: tuple[Tally, ...] = ()
     expression: Expression | None = None
     reads_input: bool = False
+    allows: bool = False
+    head: tuple[str, str, str, str, int] = ("", "", "", "", 0)
+    note: str = ""
 
     @classmethod
     def of(cls, rule: RuleSnapshot) -> "ReadyRule":
@@ -118,16 +123,51 @@ class ReadyRule:
         if expression is not None:
             tallies += expression.tallies
             reads_input = reads_input or "input" in expression.names
-        return cls(rule, conditions, team, required_by(rule), tallies, expression, reads_input)
+        head = (str(rule["id"]), rule["name"], rule["verdict"], rule["mode"], rule.get("priority", 0))
+        return cls(
+            rule, conditions, team, required_by(rule), tallies, expression, reads_input, allows, head, rule.get("note", "")
+        )  # fmt: skip
+
+
+class ReadyRules(tuple[ReadyRule, ...]):
+    """Rules made ready, such as those of one policy version, with what was found out about them for one kind of call."""
+
+    _about: dict[tuple[Any, ...], tuple[ReadyRule, ...]]
+
+    @classmethod
+    def of(cls, rules: "Sequence[RuleSnapshot | ReadyRule]") -> "ReadyRules":
+        """Raises KeyError for a rule without the parts of a snapshot."""
+        made = cls(rule if isinstance(rule, ReadyRule) else ReadyRule.of(rule) for rule in rules)
+        made._about = {}
+        return made
+
+    def about(self, facts: Facts) -> tuple[ReadyRule, ...]:
+        """The rules that speak about this agent, action and effect, in the order in which people read them."""
+        key = (facts.agent, facts.team_id, facts.action, facts.effect, facts.tool_known)
+        found = self._about.get(key)
+        if found is None:
+            team = str(facts.team_id)
+            mine = [one for one in self if concerns(one, facts, team)]
+            found = tuple(sorted(mine, key=lambda one: (-one.rule.get("priority", 0), one.rule["name"])))
+            if len(self._about) < MOST_KINDS:
+                self._about[key] = found
+        return found
 
 
 def evaluate(facts: Facts, rules: "Sequence[RuleSnapshot | ReadyRule]") -> Verdict:
     """The verdict of ``rules`` on ``facts``. Raises for a rule without the parts of a snapshot; the caller must then ask."""
-    scope, team = facts.scope(), str(facts.team_id)
-    prepared = [rule if isinstance(rule, ReadyRule) else ReadyRule.of(rule) for rule in rules]
-    explained = [(one, explain(one, scope)) for one in prepared if concerns(one, facts, team)]
-    matching = [one for one, told in explained if told.matched and told.mode == Rule.Mode.ACTIVE]
-    ordered = sorted((told for _one, told in explained), key=lambda rule: (not rule.matched, -rule.priority, rule.name))
+    scope = facts.scope()
+    prepared = rules if isinstance(rules, ReadyRules) else ReadyRules.of(rules)
+    matching, matched, others = [], [], []
+    for one in prepared.about(facts):
+        told = explain(one, scope)
+        if not told.matched:
+            others.append(told)
+            continue
+        matched.append(told)
+        if told.mode == Rule.Mode.ACTIVE:
+            matching.append(one)
+    ordered = matched + others
     effects = {one.rule["verdict"] for one in matching}
     doubts = facts.doubts()
     if Effect.DENY in effects:
@@ -146,22 +186,15 @@ def tallies_for(facts: Facts, rules: Sequence[ReadyRule]) -> set[Tally]:
 
 def explain(ready_rule: ReadyRule, scope: Mapping[str, Any]) -> Explained:
     """Each condition with what was found; doubts count against letting through."""
-    rule = ready_rule.rule
-    allows = rule["verdict"] == Effect.ALLOW
-    told = tuple(condition.tell(scope, every=allows) for condition in ready_rule.conditions)
+    allows = ready_rule.allows
+    told = [condition.tell(scope, every=allows) for condition in ready_rule.conditions]
     if ready_rule.expression is not None:
-        told = (*told, tell_expression(ready_rule.expression, scope))
-    matched = all(one.holds is True or (one.holds is None and not allows) for one in told)
-    return Explained(
-        str(rule["id"]),
-        rule["name"],
-        rule["verdict"],
-        rule["mode"],
-        rule.get("priority", 0),
-        matched,
-        rule.get("note", ""),
-        told,
-    )
+        told.append(tell_expression(ready_rule.expression, scope))
+    matched = True
+    for one in told:
+        if one.holds is False or (allows and one.holds is None):
+            matched = False
+    return Explained(*ready_rule.head, matched, ready_rule.note, tuple(told))
 
 
 def required_by(rule: RuleSnapshot) -> dict[str, Any]:
@@ -189,6 +222,7 @@ def concerns(one: ReadyRule, facts: Facts, team: str) -> bool:
     return not rule["effects"] or facts.effect in rule["effects"] or _is_doubtful_effect(rule, facts)
 
 
+@lru_cache(maxsize=4096)  # few names, few patterns, asked for every rule
 def _fits(name: str, pattern: str) -> bool:
     return pattern in ("*", name) or fnmatchcase(name, pattern)
 

@@ -122,9 +122,7 @@ def read(text: str) -> list[Entry]:
     except RecursionError as error:
         raise BadPolicy([_("The file is nested too deeply.")]) from error
     problems = [
-        f"{_place(('rules', number))}: {problem}"
-        for number, entry in enumerate(entries)
-        for problem in _problems_of(entry)
+        f"{_place(('rules', number))}: {problem}" for number, entry in enumerate(entries) for problem in _problems_of(entry)
     ]
     if problems:
         raise BadPolicy(problems)

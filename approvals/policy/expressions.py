@@ -1,9 +1,10 @@
 """The advanced field of a rule: one expression in CEL (https://cel.dev), such as ``number(args.amount) > 200``. Pure.
 
-Names: ``args`` (the arguments), ``input`` (the run's), ``agent``, ``tool``, ``effect``, ``egress``, ``risk``, ``confidence``,
-``time`` (``HH:MM``) and ``weekday`` in the desk's zone, ``count["1h"]`` and ``sum["1d.amount"]``. ``number(x)`` reads amounts that
-are sent as text. A fact that is not known is missing. The answer must be true or false; anything else, and every error, is a
-doubt, which is read in the direction that lets less through (:mod:`approvals.policy.conditions`).
+Names: ``args`` (the arguments), ``input`` (the run's), ``agent``, ``tool``, ``effect``, ``egress``, ``risk``,
+``confidence``, ``time`` (``HH:MM``) and ``weekday`` in the desk's zone, ``count["1h"]`` and ``sum["1d.amount"]``.
+``number(x)`` reads amounts that are sent as text. A fact that is not known is missing. The answer must be true or false;
+anything else, and every error, is a doubt, which is read in the direction that lets less through
+(:mod:`approvals.policy.conditions`).
 
 An expression is written by an admin and fed by an agent, so its work is bounded: its length and nesting, one macro at most (and
 none that builds lists), patterns only as they stand in the expression, and how much of a call it looks at.
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -79,7 +81,7 @@ class Expression:
             result = self.program.execute(context)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # noqa: BLE001 - the engine's own panics are no Exceptions
+        except BaseException:
             return None
         return result if isinstance(result, bool) and not given.unread else None
 
@@ -208,7 +210,7 @@ def problems(text: str, *, allows: bool = False) -> list[str]:
             cel.compile(text)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - the engine's own panics are no Exceptions
+        except BaseException as error:
             found = [_("This is no CEL expression: %(why)s") % {"why": _first_line(error)}]
     return found
 
@@ -247,7 +249,7 @@ def _depth(tokens: list[Token]) -> int:
 def _calls(tokens: list[Token], names: frozenset[str] | None = None) -> list[int]:
     """Where functions are called, by the place of their names."""
     return [
-        at for at, (token, after) in enumerate(zip(tokens, tokens[1:], strict=False))
+        at for at, (token, after) in enumerate(pairwise(tokens))
         if token.kind == "name" and after.text == "(" and (names is None or token.text in names) and token.text != "in"
     ]  # fmt: skip
 
@@ -279,7 +281,7 @@ def _bad_names(tokens: list[Token], *, allows: bool) -> list[str]:
     if _bound(tokens) & NAMES:
         found.append(_("The name of an element must be one of your own, such as x."))
     if len(_tallies(tokens)) < sum(token.kind == "name" and token.text in ("count", "sum") for token in _free(tokens)):
-        found.append(_("Write count[\"1h\"], count[\"run\"], sum[\"1d.amount\"]: a number of m, h or d up to 31d, or run."))
+        found.append(_('Write count["1h"], count["run"], sum["1d.amount"]: a number of m, h or d up to 31d, or run.'))
     if allows and "confidence" in names:
         found.append(_("What an agent says of its own confidence may ask or deny, and never allow."))
     return found

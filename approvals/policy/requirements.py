@@ -8,7 +8,7 @@ Requirements are stored on rules' evaluations and frozen on approvals as plain J
      "escalate_to": [], "remind_after": null}
 
 Each group wants ``count`` distinct reviewers of one of its ``teams`` (none named: the agent's own team). Somebody who is in
-two groups counts in both. With ``from_teams``, these reviewers must be of so many different teams, each of them counting for one.
+two groups counts in both. With ``from_teams``, they must be of so many different teams, each of them counting for one.
 ``count`` is the sum over the groups, ``teams`` their union; ``expires_after`` and ``remind_after`` are
 in seconds. ``escalate_to``: teams that are asked too, once, when nobody has decided by then; none: it is refused.
 """

@@ -14,7 +14,7 @@ from agentdesk.audit.record import Actor, record
 from agentdesk.digests import digest
 from agentdesk.people.models import Team, User
 from approvals.models import PolicyVersion, Rule
-from approvals.policy.evaluate import ReadyRule, RuleSnapshot
+from approvals.policy.evaluate import ReadyRules, RuleSnapshot
 
 LOCK = 0x41445031  # any fixed number: one publisher at a time
 
@@ -78,15 +78,15 @@ def current() -> tuple[int | None, tuple[dict[str, Any], ...]]:
     return newest[0], _rules_of(*newest)
 
 
-def current_ready() -> tuple[int | None, tuple[ReadyRule, ...]]:
+def current_ready() -> tuple[int | None, ReadyRules]:
     """The same, made ready for evaluating many calls. Raises KeyError for a rule without the parts of a snapshot."""
     newest = PolicyVersion.objects.order_by("-pk").values_list("pk", "digest").first()
-    return (None, ()) if newest is None else (newest[0], _ready_rules_of(*newest))
+    return (None, ReadyRules.of(())) if newest is None else (newest[0], _ready_rules_of(*newest))
 
 
 @lru_cache(maxsize=8)
-def _ready_rules_of(version: int, seal: str) -> tuple[ReadyRule, ...]:
-    return tuple(ReadyRule.of(rule) for rule in _rules_of(version, seal))
+def _ready_rules_of(version: int, seal: str) -> ReadyRules:
+    return ReadyRules.of(_rules_of(version, seal))
 
 
 @lru_cache(maxsize=8)

@@ -1,11 +1,9 @@
 """What happens when nobody decides: a reminder, then another team, then it is refused; never that it runs."""
 
 from datetime import timedelta
-from threading import Barrier, Thread
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.utils import timezone
 
 from approvals.decisions import expire_due, remind_due
@@ -102,26 +100,3 @@ def test_the_end_that_comes_first_says_what_happens_then():
 def test_a_rule_that_escalates_names_the_team():
     with pytest.raises(ValidationError, match="Name the team"):
         Rule(name="a", verdict="ask", on_expiry="escalate").full_clean()
-
-
-@pytest.mark.parametrize("sweep", [expire_due, remind_due])
-def test_two_sweeps_at_once_do_it_once(committed, sweep):
-    team, other = make_team(), make_team("Leads")
-    approval = escalating(team, other, remind_after=1.0)
-    past_due(approval, "expires_at" if sweep is expire_due else "remind_at")
-    ready, done = Barrier(2), []
-
-    def run() -> None:
-        try:
-            ready.wait(10)
-            done.append(sweep())
-        finally:
-            connection.close()
-
-    threads = [Thread(target=run) for _number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert sum(done) == 1
-    assert len(entries(approval, "approval.escalated", "approval.reminded")) == 1
