@@ -107,7 +107,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         model = Rule
         fields = [
             "name", "team", "agent", "action", "effects", "conditions", "expression", "verdict", "mode",
-            "reviewer_teams", "count", "from_teams", "on_expiry", "escalate_to", "self_approval", "second_factor", "priority", "note",
+            "reviewer_teams", "count", "from_teams", "on_expiry", "escalate_to", "self_approval", "second_factor", "priority",
+            "note",
         ]  # fmt: skip
         widgets = {"reviewer_teams": forms.CheckboxSelectMultiple}
 

@@ -223,7 +223,8 @@ def _first_line(error: BaseException) -> str:
 
 def _tokens(text: str) -> list[Token] | None:
     """The text in tokens; None where something is none. Prefixed and triple-quoted texts and comments are none."""
-    found, at = [], 0
+    found: list[Token] = []
+    at = 0
     while at < len(text):
         part = _TOKEN.match(text, at)
         if part is None:
