@@ -19,9 +19,9 @@ from approvals.errors import ApprovalError, Expired, NotAllowed, NotCurrent, Not
 from approvals.models import Approval, Decision, Review
 from approvals.models.evaluations import Occasion
 from approvals.policy.record import evaluate_action
-from approvals.policy.requirements import Requirements
-from approvals.requests import reopen
-from approvals.signals import decided, tell
+from approvals.policy.requirements import Requirements, escalated
+from approvals.requests import expiry, reopen
+from approvals.signals import decided, reminded, requested, tell
 from approvals.states import Status, Verdict
 from approvals.votes import (
     Post,
@@ -73,7 +73,7 @@ def decide(approval_id: UUID | str, *, actor: Actor, **post: Unpack[Post]) -> Ou
             refusal = error
         except Expired as error:
             _expire(approval)
-            refusal = error
+            refusal = NotCurrent(approval) if approval.is_pending else error  # another team was asked: look again
     if refusal is not None:
         raise refusal
     faults.at("decision.commit.after")
@@ -81,10 +81,26 @@ def decide(approval_id: UUID | str, *, actor: Actor, **post: Unpack[Post]) -> Ou
 
 
 def expire_due(limit: int = 100) -> int:
-    """Expire pending approvals whose time is over, at most ``limit``; approvals that others hold are left for later."""
+    """Expire or escalate pending approvals whose time is over, at most ``limit``; those that others hold are left for later."""
     with transaction.atomic():
         due = Approval.objects.filter(status=Status.PENDING, expires_at__lte=timezone.now()).order_by("expires_at")
         return sum(_expire(approval) for approval in due.select_for_update(skip_locked=True)[:limit])
+
+
+def remind_due(limit: int = 100) -> int:
+    """Remind the reviewers of pending approvals, once each, at most ``limit``; those that others hold are left for later."""
+    with transaction.atomic():
+        now = timezone.now()
+        due = Approval.objects.filter(status=Status.PENDING, remind_at__lte=now).order_by("remind_at")
+        return sum(_remind(approval, now) for approval in due.select_for_update(skip_locked=True)[:limit])
+
+
+def _remind(approval: Approval, now: datetime) -> bool:
+    if not moves.move(approval, Status.PENDING, remind_at=None, reminded_at=now):
+        return False
+    moves.enter(approval, "approval.reminded", actor=Actor.desk(), after={"expires_at": approval.expires_at})
+    tell(reminded, approval)
+    return True
 
 
 @transaction.atomic
@@ -233,7 +249,24 @@ def _conclude(approval: Approval, vote: Vote, mine: Review, release_at: datetime
     )  # fmt: skip
 
 
+def _escalate(approval: Approval) -> bool:
+    """Ask another team too, once, and give it as long as the first had. Votes so far stay."""
+    before = {"teams": sorted(map(str, approval.reviewing_teams())), "expires_at": approval.expires_at}
+    wanted = escalated(approval.requirements)
+    moved = moves.move(
+        approval, Status.PENDING, requirements=wanted, reviewer_teams=[UUID(team) for team in wanted["teams"]],
+        escalated_at=timezone.now(), expires_at=expiry(approval.kind, wanted),
+    )  # fmt: skip
+    if moved:
+        after = {"teams": wanted["teams"], "expires_at": approval.expires_at}
+        moves.enter(approval, "approval.escalated", actor=Actor.desk(), before=before, after=after)
+        tell(requested, approval)
+    return moved
+
+
 def _expire(approval: Approval) -> bool:
+    if approval.requirements.get("escalate_to") and approval.escalated_at is None:
+        return _escalate(approval)
     if not moves.move(approval, Status.EXPIRED):
         return False
     moves.conclude(approval, Verdict.EXPIRE, actor=Actor.desk())

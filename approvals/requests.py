@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -138,7 +138,7 @@ def reopen(approval_id: UUID | str, because: str, actor: Actor, *, action: str =
     _void(approval, because, actor)
     moved = moves.move(
         approval, Status.PENDING, version=approval.version + 1, reopened_because=because,
-        expires_at=_expiry(approval.kind, approval.requirements),
+        expires_at=expiry(approval.kind, approval.requirements), remind_at=reminder(approval.requirements),
     )  # fmt: skip
     if not moved:
         raise NotCurrent(approval)
@@ -249,12 +249,19 @@ def _create(ask: Ask) -> Approval:
         allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
         response_schema=encode(ask.response_schema), risk=ask.risk, effect=ask.effect, egress=ask.egress,
         requirements=requirements, evaluation=ask.evaluation,
-        policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=_expiry(ask.kind, requirements),
+        policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=expiry(ask.kind, requirements),
+        remind_at=reminder(requirements),
     )  # fmt: skip
 
 
-def _expiry(kind: str, requirements: Mapping[str, Any]) -> Any:
-    """When it expires. A call in doubt never does: nobody may guess what became of it."""
+def reminder(requirements: Mapping[str, Any]) -> "datetime | None":
+    """When its reviewers are to be reminded, asked now; None: never."""
+    seconds = requirements.get("remind_after")
+    return None if seconds is None else timezone.now() + timedelta(seconds=seconds)
+
+
+def expiry(kind: str, requirements: Mapping[str, Any]) -> "datetime | None":
+    """When it expires, asked now. A call in doubt never does: nobody may guess what became of it."""
     if kind == Kind.IN_DOUBT:
         return None
     seconds = requirements.get("expires_after")

@@ -12,6 +12,7 @@ from approvals.models import Approval
 # provides: approval_id (UUID), source, source_ref
 requested = Signal()
 decided = Signal()
+reminded = Signal()  # nobody has decided, and the time to remind has come
 
 _ANNOUNCED = {requested: notices.tell_asked, decided: notices.tell_decided}
 

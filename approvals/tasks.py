@@ -16,9 +16,10 @@ FEW = 20
 
 @shared_task
 def sweep() -> None:
-    """Expire what is due, release what may no longer be recalled, end claims and snoozes whose time is over, tell again of
-    decisions that still wait for their asker."""
+    """Expire, escalate and remind what is due, release what may no longer be recalled, end claims and snoozes whose time is
+    over, tell again of decisions that still wait for their asker."""
     decisions.expire_due(BATCH)
+    decisions.remind_due(BATCH)
     handover.release_due(BATCH)
     triage.lapse_due(BATCH)
     triage.wake_due(BATCH)

@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 
 from approvals.policy import origins
 from approvals.policy.clock import WEEKDAYS, is_within, is_zone, span_of
+from approvals.policy.expressions import Expression, Given
 from approvals.policy.paths import values_at
 from approvals.policy.tallies import Tally, tally_of
 
@@ -35,6 +36,8 @@ FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confide
 CLOCK = ("@time", "@weekday")
 NUMBERS = ("@confidence", "@count", "@sum")
 TALLY = "@tally"  # where the counts and sums of a call stand, by their whole paths
+GIVEN = "@given"  # what expressions read
+EXPRESSION = "@expression"  # the path under which an expression is told
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: bool(a < b),
     "<=": lambda a, b: bool(a <= b),
@@ -43,7 +46,7 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
 }
-_NO_ARGUMENTS = frozenset({*FACTS, TALLY, origins.ORIGINS})
+_NO_ARGUMENTS = frozenset({*FACTS, TALLY, GIVEN, origins.ORIGINS})
 LONGEST_NUMBER = 400
 LONGEST_PATTERN = 200
 MISSING = object()
@@ -54,6 +57,10 @@ _PATH = re.compile(r"@?[^\s.]+(\.[^\s.]+)*")
 
 class CannotTell(Exception):
     """The argument is missing, or of a type that this operator does not compare."""
+
+
+# What a test may raise for a doubt.
+DOUBTS = (CannotTell, ArithmeticError, ValueError, TypeError, RecursionError)
 
 
 class Told(NamedTuple):
@@ -76,12 +83,32 @@ class Condition:
     parts: tuple[str, ...]
     test: Callable[[Any], bool] | None
     tally: Tally | None = None
+    is_plain: bool = False  # leads to one value at most, and is no question whether there is one
 
     def tell(self, scope: Mapping[str, Any], *, every: bool) -> Told:
         """Look it up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values of a
         ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
-        if self.test is None:
+        test = self.test
+        if test is None:
             return Told(self.path, self.op, self.value, None, None)
+        if not self.is_plain:
+            return self._tell_several(test, scope, every=every)
+        item: Any = scope
+        for part in self.parts:
+            if type(item) is dict:  # nearly always, and quicker
+                item = item.get(part)
+            else:
+                found = values_at(item, (part,))
+                item = found[0] if found else None
+            if item is None:
+                return Told(self.path, self.op, self.value, None, None)
+        try:
+            return Told(self.path, self.op, self.value, item, test(item))
+        except DOUBTS:
+            return Told(self.path, self.op, self.value, item, None)
+
+    def _tell_several(self, test: Callable[[Any], bool], scope: Mapping[str, Any], *, every: bool) -> Told:
+        """The same where the path leads to any number of values, or the question is whether there is one."""
         if self.parts[0] == "*":  # every argument; a fact is none
             scope = {name: item for name, item in scope.items() if name not in _NO_ARGUMENTS}
         found = values_at(scope, self.parts)
@@ -91,7 +118,7 @@ class Condition:
         if self.op == "exists":
             present = any(item is not None for item in found)
             return Told(self.path, self.op, self.value, actual, present == bool(self.value))
-        results = [_holds(self.test, item) for item in found if item is not None]
+        results = [_holds(test, item) for item in found if item is not None]
         if not results or len(results) != len(found):
             results.append(None)
         return Told(self.path, self.op, self.value, actual, _together(results, every=every))
@@ -111,6 +138,12 @@ class Condition:
         return Told(self.path, self.op, self.value, kinds, _together(results or [None], every=every))
 
 
+def tell_expression(expression: Expression, scope: Mapping[str, Any]) -> Told:
+    """The advanced field of a rule, told like a condition. Never raises."""
+    given = scope.get(GIVEN)
+    return Told(EXPRESSION, "cel", expression.text, None, expression.tell(given) if isinstance(given, Given) else None)
+
+
 def ready(condition: Any, *, allows: bool = False) -> Condition:
     """``condition`` as an admin wrote it, made ready once for many calls; ``allows``: of a rule that allows. Never raises."""
     path, op, value = (_part(condition, name) for name in ("path", "op", "value"))
@@ -119,10 +152,10 @@ def ready(condition: Any, *, allows: bool = False) -> Condition:
     value = condition.get("value", True)
     tally = tally_of(path)
     if tally is not None:
-        return Condition(path, op, value, (TALLY, path), _test(op, value), tally)
+        return Condition(path, op, value, (TALLY, path), _test(op, value), tally, is_plain=op != "exists")
     fact, _dot, zone = path.partition(".")
     parts = (fact, zone) if fact in CLOCK else tuple(path.split("."))
-    return Condition(path, op, value, parts, _test(op, value))
+    return Condition(path, op, value, parts, _test(op, value), is_plain=op != "exists" and "*" not in parts)
 
 
 def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
@@ -161,6 +194,8 @@ def problems_of_all(conditions: Any, *, allows: bool = False) -> list[str]:
 
 def number_of(value: Any) -> Decimal:
     """``value`` as an exact number: money may come as a string. Raises CannotTell."""
+    if type(value) is str and len(value) <= LONGEST_NUMBER:
+        return _number_in(value)  # nearly always, and quicker
     if isinstance(value, bool):
         raise CannotTell
     if isinstance(value, int | Decimal):
@@ -266,7 +301,7 @@ def _together(results: Sequence[bool | None], *, every: bool) -> bool | None:
 def _holds(test: Callable[[Any], bool], actual: Any) -> bool | None:
     try:
         return test(actual)
-    except (CannotTell, ArithmeticError, ValueError, TypeError, RecursionError):
+    except DOUBTS:
         return None
 
 

@@ -16,6 +16,7 @@ from approvals.models.rules import Effect, Rule
 from approvals.policy.bounds import contradiction, implies
 from approvals.policy.conditions import CLOCK, number_or_none
 from approvals.policy.evaluate import RuleSnapshot
+from approvals.policy.expressions import ready as ready_expression
 from approvals.policy.origins import kinds_in
 from approvals.policy.tallies import tally_of
 
@@ -114,6 +115,9 @@ def _unknown_arguments(rule: RuleSnapshot, mine: Sequence[Known]) -> Said:
     paths = [str(condition.get("path", "")) for condition in rule["conditions"]]
     names = {path.split(".")[0] for path in paths if not path.startswith("@")}
     names |= {tally.argument[0] for path in paths if (tally := tally_of(path)) is not None and tally.argument}
+    if rule.get("expression"):
+        named = ready_expression(rule["expression"], allows=rule["verdict"] == Effect.ALLOW)
+        names |= named.arguments | {tally.argument[0] for tally in named.tallies if tally.argument}
     open_ended = any(tool.schema.get("additionalProperties") is True or "properties" not in tool.schema for tool in mine)
     if not mine or open_ended:
         return []
@@ -137,7 +141,7 @@ def _beside_others(rule: RuleSnapshot, rules: Sequence[RuleSnapshot]) -> Said:
 
 def _broad(rule: RuleSnapshot, mine: Sequence[Known]) -> Said:
     narrowing = [c for c in rule["conditions"] if str(c.get("path", "")).split(".")[0] not in CLOCK]
-    if rule["verdict"] != Effect.ALLOW or narrowing:
+    if rule["verdict"] != Effect.ALLOW or narrowing or rule.get("expression"):
         return []
     writing = sorted({tool.name for tool in mine if tool.effect != "read"})
     if not writing:
@@ -156,6 +160,7 @@ def covers(wide: RuleSnapshot, narrow: RuleSnapshot) -> bool:
         and _pattern_covers(wide["agent"], narrow["agent"])
         and _pattern_covers(wide["action"], narrow["action"])
         and _effects_cover(wide, narrow)
+        and wide.get("expression", "") in ("", narrow.get("expression", ""))
         and all(any(implies(told, wanted) for told in narrow["conditions"]) for wanted in wide["conditions"])
     )
 

@@ -18,7 +18,7 @@ from agentdesk.digests import decode, digest
 from approvals.models import Approval, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate, tallies_for
+from approvals.policy.evaluate import Facts, ReadyRule, ReadyRules, RuleSnapshot, concerns, evaluate, tallies_for
 from approvals.policy.fences import Bounds
 from approvals.policy.measure import number_at
 from approvals.policy.origins import Origins
@@ -93,8 +93,8 @@ class Replay:
 def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[RuleSnapshot], *, cut: bool = False) -> Replay:
     """Judge ``calls`` under the rules ``now`` and under those of ``then``. Pure."""
     changed = [ReadyRule.of(rule) for rule in changed_rules(now, then)]
-    reads_input = any(condition.path.startswith("@input") for one in changed for condition in one.conditions)
-    ready_now, ready_then = ([ReadyRule.of(rule) for rule in rules] for rules in (now, then))
+    reads_input = any(one.reads_input for one in changed)
+    ready_now, ready_then = (ReadyRules.of(rules) for rules in (now, then))
     calls = list(calls)
     series = _series(calls)
     found: dict[tuple[Effect, Effect], list[Change]] = defaultdict(list)

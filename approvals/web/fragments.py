@@ -90,6 +90,7 @@ def render_card(approval: Approval) -> SafeString:
         "doubts": doubts(approval),
         "need": need,
         "teams": _reviewing_teams(approval),
+        "then_asked": _then_asked(approval),
         "before": (before := decided_before(approval)),
         "base_rate": base_rate(approval) if before else "",
         "args_json": _action_json(approval),
@@ -190,6 +191,14 @@ def _reviewing_teams(approval: Approval) -> list[str]:
     if not approval.reviewer_teams:
         return [approval.team.name]
     return list(Team.objects.filter(pk__in=approval.reviewer_teams).values_list("name", flat=True))
+
+
+def _then_asked(approval: Approval) -> list[str]:
+    """The teams that are asked too when nobody has decided in time."""
+    teams = approval.requirements.get("escalate_to", [])
+    if not teams or approval.escalated_at is not None or not approval.is_pending:
+        return []
+    return list(Team.objects.filter(pk__in=teams).values_list("name", flat=True))
 
 
 def register() -> None:

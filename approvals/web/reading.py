@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
+from approvals.policy.conditions import EXPRESSION
 from approvals.policy.replay import facts_of
 from approvals.policy.tallies import tally_of
 from approvals.states import Kind, Status, Verdict
@@ -203,6 +204,9 @@ def _explained(rule: Mapping[str, Any]) -> Explained:
 
 
 def _condition(told: Mapping[str, Any]) -> Condition:
+    if told["path"] == EXPRESSION:
+        words = _("the expression %(cel)s") % {"cel": told["value"]}
+        return Condition(words=words, actual="", met=_met(told), holds=bool(told["holds"]))
     path, operator, value = str(told["path"]), str(told["op"]), told["value"]
     what = _FACTS.get(path) or _clock_or_tally(path) or path.replace("@input.", _("input "))
     words = f"{what} {_OPERATORS.get(operator, operator)}"
@@ -210,8 +214,11 @@ def _condition(told: Mapping[str, Any]) -> Condition:
         words = _("%(what)s does not come from untrusted content") % {"what": what}
     elif operator not in ("exists", "untrusted"):
         words += f" {', '.join(map(str, value)) if isinstance(value, list) else value}"
-    met = {True: _("met"), False: _("not met"), None: _("cannot be told")}[told["holds"]]
-    return Condition(words=words, actual=display.as_text(told["actual"]), met=met, holds=bool(told["holds"]))
+    return Condition(words=words, actual=display.as_text(told["actual"]), met=_met(told), holds=bool(told["holds"]))
+
+
+def _met(told: Mapping[str, Any]) -> str:
+    return {True: _("met"), False: _("not met"), None: _("cannot be told")}[told["holds"]]
 
 
 def _clock_or_tally(path: str) -> str:
