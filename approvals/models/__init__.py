@@ -3,7 +3,7 @@
 from approvals.models.approvals import Approval, Decision, Review
 from approvals.models.evaluations import Evaluation
 from approvals.models.rules import PolicyVersion, Rule
-from approvals.models.switches import Halt
-from approvals.models.tools import Tool
+from approvals.models.switches import Halt, Rehearsal
+from approvals.models.tools import Breaker, Tool
 
-__all__ = ["Approval", "Decision", "Evaluation", "Halt", "PolicyVersion", "Review", "Rule", "Tool"]
+__all__ = ["Approval", "Breaker", "Decision", "Evaluation", "Halt", "PolicyVersion", "Rehearsal", "Review", "Rule", "Tool"]

@@ -52,6 +52,7 @@ class RunContext:
     dry_run: bool
     limits: Mapping[str, Amount]
     on_call: Callable[[UUID, str, str, str], None] = lambda *_: None  # row, tool, outcome, task id
+    is_ending: Callable[[], bool] = lambda: False  # whether the graph is asked to go no further
     groups: dict[str, "Siblings"] = field(default_factory=dict)
 
 
@@ -71,6 +72,7 @@ class Permit:
     tool: str
     call_id: str
     args_digest: str
+    error: BaseException | None = None  # what the tool raised, also where its node makes a message of it
 
 
 current: ContextVar[RunContext | None] = ContextVar("current_run", default=None)
