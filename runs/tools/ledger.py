@@ -342,7 +342,8 @@ def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
 
 def _broken(ctx: RunContext, row: ToolCall, tool: Tool, seconds: int) -> Refused:
     """The circuit of its tool is open. What people decided did not count: nothing ran."""
-    message = f"{row.tool} has failed several times in a row and is not called for a while. Nothing was executed."
+    message = f"{row.tool} has failed several times in a row and is not called for a while. "
+    message += "It was not started again." if row.tries else "Nothing was executed."
     hint = f"Go on without it, or try again in {seconds} s."
     error = {"kind": "circuit_open", "message": message, "retryable": True, "hint": hint}
     calls.move(ctx.run_id, row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
@@ -350,7 +351,8 @@ def _broken(ctx: RunContext, row: ToolCall, tool: Tool, seconds: int) -> Refused
     if row.tries == 0:
         if row.decision is not None and row.decision.approval.kind == Kind.TOOL_CALL:
             requests.void(row.decision, message)
-        Evaluation.objects.filter(pk=row.evaluation_id).update(counted=False)
+        if row.evaluation_id is not None:
+            Evaluation.objects.filter(pk=row.evaluation_id).update(counted=False)
     return Refused(row.pk, "circuit_open", message, hint, retryable=True)
 
 

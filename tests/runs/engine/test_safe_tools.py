@@ -13,7 +13,7 @@ from django.utils import timezone
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from approvals import switches
-from approvals.models import Breaker, Evaluation, Tool
+from approvals.models import Breaker, Rehearsal, Tool
 from runs import lifecycle
 from runs.models import Agent, Run, ToolCall
 from runs.states import CallStatus, RunStatus
@@ -170,7 +170,7 @@ def test_failures_in_a_row_open_the_circuit_and_calls_are_refused_with_a_hint(en
     row = ToolCall.objects.get(run=run)
     assert (row.status, row.tries) == (CallStatus.FAILED, 0)
     assert row.evaluation is not None
-    assert not Evaluation.objects.get(pk=row.evaluation_id).counted
+    assert not row.evaluation.counted
 
 
 def test_a_call_that_works_again_closes_it(engine: Engine, service: Any) -> None:
@@ -270,7 +270,7 @@ def test_in_a_dry_run_a_tool_with_a_hook_says_what_it_would_do(engine: Engine, o
     assert (row.status, row.error) == (CallStatus.SIMULATED, None)
     assert row.evaluation is not None
     assert not row.evaluation.counted
-    assert AuditEntry.objects.get(action="call.simulated").after["previewed"] is True
+    assert AuditEntry.objects.get(action="call.simulated").after == {"status": "simulated", "previewed": True}
 
 
 def test_a_hook_that_fails_is_told_and_nothing_runs(engine: Engine) -> None:
@@ -298,8 +298,6 @@ def test_an_approved_call_writes_nothing_once_the_desk_is_in_dry_run_and_writes_
     assert not switches.rehearse(actor), "it is in dry run already"
     engine.advance(first)
     assert engine.effects() == []
-    from approvals.models import Rehearsal
-
     standing = Rehearsal.standing().get()
     assert switches.end_rehearsal(standing.pk, actor)
     assert not switches.end_rehearsal(standing.pk, actor)
