@@ -90,4 +90,6 @@ def test_what_an_admin_sets_is_on_record(cast: Cast, tool: Tool):
     tool.refresh_from_db()
     assert (tool.retries, tool.breaker_failures, tool.breaker_seconds) == (1, 0, 10)
     entry = AuditEntry.objects.get(action="tool.changed")
+    assert entry.before is not None
+    assert entry.after is not None
     assert (entry.before["retries"], entry.after["retries"]) == (2, 1)
