@@ -1,5 +1,7 @@
 """Kill switches: a tool, an agent, the whole desk. Off takes effect at the next gate, for calls that were approved too.
 
+The desk may also be put in dry run: then writes are said and not done.
+
 Switching off is always right and never refused as stale; switching on is, when somebody has switched off again meanwhile.
 """
 
@@ -11,16 +13,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor, record
-from approvals.models import Halt, Tool
+from approvals.models import Halt, Rehearsal, Tool
 
 HALTED = "The desk is switched off: no call is started."
 
 
 class Stale(Exception):
-    """Somebody has switched it off again since it was shown."""
+    """Somebody has switched it off, or begun a dry run, again since it was shown."""
 
-    def __init__(self) -> None:
-        super().__init__(_("Somebody switched it off again since you opened this page. Look at it once more."))
+    def __init__(self, told: str = "") -> None:
+        super().__init__(told or _("Somebody switched it off again since you opened this page. Look at it once more."))
 
 
 @transaction.atomic
@@ -69,6 +71,32 @@ def end_halt(halt_id: Any, actor: Actor) -> bool:
     return True
 
 
+def rehearse(actor: Actor, because: str = "") -> bool:
+    """Put the whole desk in dry run: from the next gate on nothing is written. False: it was already."""
+    try:
+        with transaction.atomic():
+            standing = Rehearsal.objects.create(began_by_label=actor.label[:200], because=because[:300])
+            _enter("desk.dry_run_began", standing, actor, {"because": because[:300]})
+    except IntegrityError:
+        if not Rehearsal.standing().exists():
+            raise
+        return False
+    return True
+
+
+@transaction.atomic
+def end_rehearsal(rehearsal_id: Any, actor: Actor) -> bool:
+    """End the dry run of the desk, as the one who saw this one meant it. False: it was over already. Raises Stale when there is
+    another one by now."""
+    ended = Rehearsal.standing().filter(pk=rehearsal_id).update(ended_at=timezone.now(), ended_by_label=actor.label[:200])
+    if not ended:
+        if Rehearsal.standing().exists():
+            raise Stale(_("Somebody began another dry run since you opened this page. Look at it once more."))
+        return False
+    _enter("desk.dry_run_ended", Rehearsal.objects.get(pk=rehearsal_id), actor, {})
+    return True
+
+
 def why_off(tool: Tool, *, halted: bool, agent_enabled: bool = True) -> str:
     """Why a call of the tool may not start, for the model to read; empty when nothing is switched off."""
     if halted:
@@ -78,5 +106,5 @@ def why_off(tool: Tool, *, halted: bool, agent_enabled: bool = True) -> str:
     return "" if tool.enabled else f"The tool {tool.name} is switched off."
 
 
-def _enter(action: str, standing: Halt, actor: Actor, after: dict[str, Any]) -> None:
+def _enter(action: str, standing: Halt | Rehearsal, actor: Actor, after: dict[str, Any]) -> None:
     record(action, actor=actor, object_type="desk", object_id=standing.pk, object_label="AgentDesk", after=after)

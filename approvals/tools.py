@@ -65,7 +65,7 @@ def seen(agent: str, team_id: UUID, code: Code, run_id: UUID | None = None) -> T
     """
     fields = code.fields
     known = {"team_id": team_id, **fields, **checked(code.labels), "labels_from": "run"}
-    tool, created = Tool.objects.get_or_create(agent=agent, name=code.name, defaults=known)
+    tool, created = Tool.objects.select_related("breaker").get_or_create(agent=agent, name=code.name, defaults=known)
     if created:
         alarm = "A tool was used that nobody had registered."
         _enter("tool.unknown", tool, Actor.desk(), run_id=run_id, after={"alarm": alarm, "schema": tool.schema_version})
@@ -155,7 +155,7 @@ def bounds_of(tool: Tool, **run: Any) -> Bounds:
 
 def checked(labels: Mapping[str, Any]) -> dict[str, Any]:
     """Labels that a tool's metadata may set; a value nobody knows is left at the careful default."""
-    known: dict[str, Any] = {key: bool(labels[key]) for key in ("egress", "idempotent") if key in labels}
+    known: dict[str, Any] = {key: bool(labels[key]) for key in ("egress", "idempotent", "dry_run") if key in labels}
     if labels.get("results") in Results.values:
         known["results"] = labels["results"]
     if isinstance(data := labels.get("data"), str) and len(data) <= 60:

@@ -22,6 +22,7 @@ ACTIONS = frozenset(
         "run.cancel_requested", "run.continued", "run.forked", "run.input", "run.lost", "run.held", "run.pruned", "run.erased",
         "call.allowed", "call.denied", "call.asked", "call.executing", "call.succeeded", "call.failed", "call.rejected",
         "call.answered", "call.in_doubt", "call.resolved", "call.tampered", "call.simulated", "call.undone",
+        "call.retried", "tool.circuit_opened", "tool.circuit_closed", "desk.dry_run_began", "desk.dry_run_ended",
         "approval.requested", "approval.reviewed", "approval.modified", "approval.decided", "approval.recalled",
         "approval.expired", "approval.escalated", "approval.reminded", "approval.withdrawn", "approval.superseded",
         "approval.reopened", "approval.refused", "approval.claimed", "approval.taken_over", "approval.released",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from agentdesk.admin_site import ReadOnly, administered
 from agentdesk.audit.record import Actor
 from approvals import switches
-from approvals.models import Halt
+from approvals.models import Halt, Rehearsal
 
 
 def switch_page(shown: Any, request: HttpRequest, thing: Any) -> HttpResponse:
@@ -95,6 +95,63 @@ class HaltAdmin(ReadOnly):
             return HttpResponseRedirect(here)
         standing = Halt.standing().first()
         return _ask(self, request, name, on=standing is not None, seen=str(standing.pk) if standing else "", here=here)
+
+
+@admin.register(Rehearsal)
+class RehearsalAdmin(ReadOnly):
+    """The dry run of the whole desk, for who administers all of it, with the times it was in dry run."""
+
+    list_display = ["began_at", "began_by_label", "because", "ended_at", "ended_by_label"]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        rows = Rehearsal.objects.all()
+        return rows if administered(request) is None else rows.none()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return administered(request) is None
+
+    def owns(self, request: HttpRequest, obj: Any) -> bool:
+        return administered(request) is None
+
+    def get_urls(self) -> Any:
+        switch = self.admin_site.admin_view(self.switch)
+        return [path("switch/", switch, name="approvals_rehearsal_switch"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        context = {
+            **(extra_context or {}), "title": gettext("When the desk was in dry run"), "standing": Rehearsal.standing().first()
+        }  # fmt: skip
+        return super().changelist_view(request, context)
+
+    def switch(self, request: HttpRequest) -> HttpResponse:
+        """Ask, then begin or end the dry run of the desk."""
+        if administered(request) is not None:
+            raise PermissionDenied
+        here = reverse("admin:approvals_rehearsal_changelist")
+        if request.method == "POST":
+            self._act(request, Actor.from_request(request, "admin"))
+            return HttpResponseRedirect(here)
+        standing = Rehearsal.standing().first()
+        title = gettext("Begin a dry run of the desk") if standing is None else gettext("End the dry run of the desk")
+        context = {
+            **self.admin_site.each_context(request), "opts": self.opts, "title": title, "standing": standing, "here": here
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/approvals/rehearsal/switch.html", context)
+
+    def _act(self, request: HttpRequest, actor: Actor) -> None:
+        because = request.POST.get("because", "").strip()
+        if request.POST.get("to") == "begin":
+            done = switches.rehearse(actor, because)
+            told = gettext("The desk is in dry run, from the next gate on.") if done else gettext("It was in dry run already.")
+            messages.success(request, told)
+            return
+        try:
+            done = switches.end_rehearsal(_uuid(request.POST.get("seen", "")), actor)
+        except switches.Stale as error:
+            messages.error(request, str(error))
+            return
+        told = gettext("The dry run is over: calls take effect again.") if done else gettext("It was over already.")
+        messages.success(request, told)
 
 
 def _uuid(text: str) -> UUID | None:

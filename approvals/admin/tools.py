@@ -16,12 +16,16 @@ from django.utils.translation import gettext_lazy as _
 
 from agentdesk.admin_site import Alarm, TeamScoped, administered, alarming
 from agentdesk.audit.record import Actor, record
-from approvals import tools
+from approvals import breakers, tools
 from approvals.admin.switching import switch_page
 from approvals.models import Tool
 from approvals.policy.fences import label_problems
 
-LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds", "hold_seconds"]
+LABELS = [
+    "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds", "hold_seconds", "retries",
+]  # fmt: skip
+BREAKER = ["breaker_failures", "breaker_seconds"]
+LABELS += BREAKER
 FENCES = ["results", "marks_results", "data", "scope_of", "recipients_at", "recipients", "beyond"]
 FROM_CODE = ["agent", "name", "team", "description", "schema", "schema_version", "labels_from", "first_seen_at", "updated_at"]
 MOST_ALARMS = 50  # of each kind
@@ -67,13 +71,15 @@ class ToolForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 @admin.register(Tool)
 class ToolAdmin(TeamScoped):
     form = ToolForm
-    list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed"]
+    list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed", "circuit"]
     list_filter = ["enabled", "effect", "risk", "labels_from", Reviewed]
     search_fields = ["name", "agent"]
-    readonly_fields = [*FROM_CODE, *SWITCH]
+    readonly_fields = [*FROM_CODE, *SWITCH, "circuit"]
+    list_select_related = ["breaker"]
     fieldsets = [
-        (None, {"fields": ["name", "agent", "team", *LABELS]}),
+        (None, {"fields": ["name", "agent", "team", *(name for name in LABELS if name not in BREAKER)]}),
         (_("What it returns, whom it is about, and whom it reaches"), {"fields": [*FENCES]}),
+        (_("Circuit breaker"), {"fields": [*BREAKER, "circuit"]}),
         (_("Switch"), {"fields": [*SWITCH]}),
         (_("From its code"), {"fields": ["description", "schema", "schema_version", "labels_from"]}),
         (_("Seen"), {"fields": ["first_seen_at", "updated_at"]}),
@@ -82,6 +88,11 @@ class ToolAdmin(TeamScoped):
     @admin.display(boolean=True, description=_("as reviewed"))
     def is_as_reviewed(self, tool: Tool) -> bool:
         return not tool.is_changed
+
+    @admin.display(description=_("circuit"))
+    def circuit(self, tool: Tool) -> str:
+        """How its circuit breaker stands, for all workers."""
+        return breakers.told(tool)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a tool comes with its agent
@@ -153,6 +164,10 @@ def alarms(request: HttpRequest) -> list[Alarm]:
     found += [
         (tool, gettext("%(tool)s changed since it was reviewed. People are asked until it is accepted."))
         for tool in tools.changed(mine)[:MOST_ALARMS]
+    ]
+    found += [
+        (tool, gettext("The circuit of %(tool)s is open: it failed several times in a row, and its calls are refused."))
+        for tool in breakers.troubled(mine)[:MOST_ALARMS]
     ]
     return [Alarm(text % {"tool": tool}, reverse("admin:approvals_tool_change", args=[tool.pk])) for tool, text in found]
 

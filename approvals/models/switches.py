@@ -42,3 +42,28 @@ class Halt(models.Model):
     def standing(cls) -> "models.QuerySet[Any]":
         """The one without an end, if the desk is switched off."""
         return cls.objects.filter(ended_at__isnull=True)
+
+
+class Rehearsal(models.Model):
+    """A time in which the whole desk was in dry run. At most one has no end."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    began_at = models.DateTimeField(_("began at"), auto_now_add=True)
+    began_by_label = models.CharField(_("begun by"), max_length=200)
+    because = models.CharField(_("because"), max_length=300, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    ended_by_label = models.CharField(_("ended by"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("dry run of the desk")
+        verbose_name_plural = _("dry run of the desk")
+        ordering: ClassVar = ["-began_at"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["ended_at"], nulls_distinct=False, name="rehearsal_one_open")]
+
+    def __str__(self) -> str:
+        return str(_("Begun by %(who)s") % {"who": self.began_by_label})
+
+    @classmethod
+    def standing(cls) -> "models.QuerySet[Any]":
+        """The one without an end, if the desk is in dry run."""
+        return cls.objects.filter(ended_at__isnull=True)

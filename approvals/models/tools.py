@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -85,6 +85,18 @@ class Tool(Switched):
         help_text=_("Domains and addresses: [\"example.com\", \"*.example.com\", \"ada@example.org\"]."),
     )  # fmt: skip
     beyond = models.CharField(_("other recipients"), max_length=4, choices=Beyond, default=Beyond.ASK)
+    retries = models.PositiveSmallIntegerField(
+        default=2, validators=[MaxValueValidator(10)],
+        help_text=_("Further tries after an error that may pass; only of an idempotent tool. 0: none."),
+    )  # fmt: skip
+    breaker_failures = models.PositiveSmallIntegerField(
+        _("circuit opens after"), default=5,
+        help_text=_("Failures in a row, of all runs together, after which its calls are refused for a time. 0: never."),
+    )  # fmt: skip
+    breaker_seconds = models.PositiveIntegerField(
+        _("circuit stays open for"), default=60, validators=[MinValueValidator(1), MaxValueValidator(86_400)],
+        help_text=_("Seconds; then one call tries whether it works again."),
+    )  # fmt: skip
     enabled = models.BooleanField(default=True, help_text=_("Switched off: refused at the next gate, approved or not."))
     accepted_schema = models.JSONField(default=dict, editable=False)
     accepted_schema_version = models.CharField(max_length=71, blank=True, editable=False)
@@ -120,3 +132,31 @@ class Tool(Switched):
     def code_version(self) -> str:
         """Digest of what an admin accepts: the schema and the description."""
         return digest([self.schema_version, self.description])
+
+
+class BreakerState(models.TextChoices):
+    """The values are those of pybreaker."""
+
+    CLOSED = "closed", _("Closed: calls go through")
+    OPEN = "open", _("Open: calls are refused")
+    HALF_OPEN = "half-open", _("Half open: one call is trying it")
+
+
+class Breaker(models.Model):
+    """The circuit breaker of one tool, shared by all workers. There is none as long as no call has failed."""
+
+    tool = models.OneToOneField(Tool, on_delete=models.CASCADE, primary_key=True, related_name="breaker")
+    state = models.CharField(max_length=9, choices=BreakerState, default=BreakerState.CLOSED)
+    failures = models.PositiveIntegerField(default=0, help_text=_("In a row."))
+    opened_at = models.DateTimeField(null=True)
+    probe = models.UUIDField(null=True, help_text=_("The call that tries whether it works again."))
+    probe_until = models.DateTimeField(null=True, help_text=_("When it is taken for lost, and another may try."))
+    last_error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(state__in=BreakerState.values), name="breaker_state")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.get_state_display())

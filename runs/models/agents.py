@@ -43,6 +43,10 @@ class Agent(Switched):
     code_version = models.CharField(max_length=100, blank=True, editable=False)
     input_schema = models.JSONField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(default=True, help_text=_("Switched off: no new runs, and its gate refuses every call."))
+    dry_run = models.BooleanField(
+        _("dry run"), default=False,
+        help_text=_("From the next gate on its tools write nothing: of each write it is said what it would do."),
+    )  # fmt: skip
     limits = models.JSONField(default=dict, blank=True)
     config = models.JSONField(
         default=dict, blank=True, help_text=_("Given to its graph at each run: {configurable, tags, metadata}.")

@@ -59,6 +59,7 @@ class RunContext:
     lineage: list[UUID] | None = None  # the run and all that it was forked from, once they were looked up
     inputs: list[Any] | None = None  # of all its turns, once they were looked up
     on_call: Callable[[UUID, str, str, str], None] = lambda *_: None  # row, tool, outcome, task id
+    is_ending: Callable[[], bool] = lambda: False  # whether the graph is asked to go no further
     groups: dict[str, "Siblings"] = field(default_factory=dict)
 
 
@@ -78,6 +79,7 @@ class Permit:
     tool: str
     call_id: str
     args_digest: str
+    error: BaseException | None = None  # what the tool raised, also where its node makes a message of it
 
 
 current: ContextVar[RunContext | None] = ContextVar("current_run", default=None)

@@ -32,9 +32,9 @@ DENIED = "This call was refused. It was not executed."
 NOT_AGAIN = "Do not repeat this call."
 
 
-def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCall:
+def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str, *, counted: bool) -> ToolCall:
     """Evaluate the call and freeze the verdict on its row. ``off``: why nothing may start now; then neither rules nor people
-    are asked. Raises LimitReached."""
+    are asked. ``counted``: rules that count calls count it; not in a dry run. Raises LimitReached."""
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     count(ctx, proposal.tool, wanted)
     if off:
@@ -45,7 +45,7 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCa
         origins=trace(proposal.args, read.readings),
         bounds=bounds_of(ctx, tool, read.labels),
     )
-    evaluation = evaluate_action(facts, source=SOURCE, source_ref=str(ctx.run_id), counted=not ctx.dry_run)
+    evaluation = evaluate_action(facts, source=SOURCE, source_ref=str(ctx.run_id), counted=counted)
     faults.at("gate.evaluated")
     row = ToolCall(
         **place_of(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,

@@ -168,7 +168,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     user = person(request)
     found = list(Agent.objects.visible_to(user).select_related("team"))
     tools: dict[str, list[Tool]] = defaultdict(list)
-    for tool in Tool.objects.filter(agent__in=[one.slug for one in found]):
+    for tool in Tool.objects.select_related("breaker").filter(agent__in=[one.slug for one in found]):
         tools[tool.agent].append(tool)
     shown = [(one, tools[one.slug], access.may_start(user, one), reads_code_of(user, one)) for one in found]
     return render(request, "runs/agents.html", {"section": "agents", "agents": shown})
