@@ -134,8 +134,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     def _offer_teams(self) -> None:
         """A team's admin writes rules for their teams; only a superuser for the whole desk."""
         own: Any = self.fields["team"]
-        for chosen in (own, self.fields["escalate_to"]):
-            widget: Any = chosen.widget
+        for choice in (own, self.fields["escalate_to"]):
+            widget: Any = choice.widget
             widget.can_add_related = widget.can_change_related = widget.can_view_related = False
         teams = administered(self.request)
         if teams is None:

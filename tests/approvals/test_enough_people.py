@@ -12,7 +12,7 @@ from approvals.errors import NotAllowed
 from approvals.models import Approval
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts, ReadyRules, evaluate
-from approvals.policy.requirements import freeze, progress
+from approvals.policy.requirements import Requirements, freeze, progress
 from approvals.votes import united
 from tests.approvals.policy.test_evaluate import rule
 
@@ -40,7 +40,7 @@ def judged(amount: int, rules: ReadyRules):
     return evaluate(Facts("support", TEAMS[0], "issue_refund", {"amount": amount}), rules)
 
 
-def agree(wanted: dict, voters: dict[UUID, set[UUID]]) -> bool:
+def agree(wanted: Requirements, voters: dict[UUID, set[UUID]]) -> bool:
     """Whether these people are enough, told the long way round: somebody for each seat of each group."""
     for group in wanted["groups"]:
         teams = {UUID(team) for team in group["teams"]} or {TEAMS[0]}
