@@ -44,7 +44,13 @@ def register() -> None:
 
 
 def tell_asked(approval: Approval) -> None:
-    announce(Event.ASKED, KIND, approval.pk, mark=approval.version)
+    """Once for each version, and once more where another team is asked because nobody decided."""
+    mark = f"{approval.version}:escalated" if approval.escalated_at else approval.version
+    announce(Event.ASKED, KIND, approval.pk, mark=mark)
+
+
+def tell_reminded(approval: Approval) -> None:
+    announce(Event.REMINDED, KIND, approval.pk, mark=f"{approval.version}:{approval.reminded_at}")
 
 
 def tell_decided(approval: Approval) -> None:

@@ -14,7 +14,7 @@ requested = Signal()
 decided = Signal()
 reminded = Signal()  # nobody has decided, and the time to remind has come
 
-_ANNOUNCED = {requested: notices.tell_asked, decided: notices.tell_decided}
+_ANNOUNCED = {requested: notices.tell_asked, decided: notices.tell_decided, reminded: notices.tell_reminded}
 
 
 def tell(signal: Signal, approval: Approval, *, again: bool = False) -> None:

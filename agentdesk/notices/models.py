@@ -18,6 +18,7 @@ class Event(models.TextChoices):
     ASKED = "approval.asked", _("An approval is asked for")
     ASSIGNED = "approval.assigned", _("An approval is given to somebody")
     DUE = "approval.due", _("50, 80 or 100 % of the time to decide is over")
+    REMINDED = "approval.reminded", _("A rule's reminder is due")
     DECIDED = "approval.decided", _("An approval is decided or expired")
     RUN_FAILED = "run.failed", _("A run failed or was stopped")
     TEST = "test", _("Test")

@@ -26,7 +26,7 @@ AT_MOST = 20.0  # seconds for which one task sends; the next sweep goes on
 REST = timedelta(seconds=30)  # for a place that does not answer at all
 NO_REST = timedelta(0)
 TOGETHER = 100  # notifications in one e-mail
-_FOR_WHO_DECIDES = frozenset({Event.ASKED, Event.ASSIGNED, Event.DUE})
+_FOR_WHO_DECIDES = frozenset({Event.ASKED, Event.ASSIGNED, Event.DUE, Event.REMINDED})
 
 
 def deliver(lane: str) -> None:

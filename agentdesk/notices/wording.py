@@ -116,6 +116,8 @@ def _sentence(announcement: Announcement, told: Told, to_person: bool) -> str:
             return _("%(title)s: the time to decide is over") % named
         case Event.DUE:
             return _("%(title)s: %(share)s %% of the time to decide is over") % named
+        case Event.REMINDED:
+            return _("%(title)s still waits for people") % named
         case Event.DECIDED:
             return _("%(title)s: %(outcome)s") % named
         case Event.RUN_FAILED:

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=agentdesk.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('key', models.CharField(help_text='The same thing is never announced twice.', max_length=200, unique=True)),
-                ('event', models.CharField(choices=[('approval.asked', 'An approval is asked for'), ('approval.assigned', 'An approval is given to somebody'), ('approval.due', '50, 80 or 100 % of the time to decide is over'), ('approval.decided', 'An approval is decided or expired'), ('run.failed', 'A run failed or was stopped'), ('test', 'Test')], max_length=20)),
+                ('event', models.CharField(choices=[('approval.asked', 'An approval is asked for'), ('approval.assigned', 'An approval is given to somebody'), ('approval.due', '50, 80 or 100 % of the time to decide is over'), ('approval.reminded', "A rule's reminder is due"), ('approval.decided', 'An approval is decided or expired'), ('run.failed', 'A run failed or was stopped'), ('test', 'Test')], max_length=20)),
                 ('kind', models.CharField(help_text='approval or run; empty for a test.', max_length=20)),
                 ('object_id', models.CharField(max_length=64)),
                 ('share', models.PositiveSmallIntegerField(help_text='Per cent of the time to decide; of due ones.', null=True)),
