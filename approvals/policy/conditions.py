@@ -83,7 +83,7 @@ class Condition:
     parts: tuple[str, ...]
     test: Callable[[Any], bool] | None
     tally: Tally | None = None
-    is_plain: bool = False  # leads to one value at most, and is no question whether there is one
+    is_plain: bool = False  # leads to one value at most, and asks about the value itself
 
     def tell(self, scope: Mapping[str, Any], *, every: bool) -> Told:
         """Look it up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values of a
@@ -150,12 +150,13 @@ def ready(condition: Any, *, allows: bool = False) -> Condition:
     if problems(condition, allows=allows):
         return Condition(str(path), str(op), value, (), None)
     value = condition.get("value", True)
+    of_value = op not in ("exists", *origins.OPERATORS)
     tally = tally_of(path)
     if tally is not None:
-        return Condition(path, op, value, (TALLY, path), _test(op, value), tally, is_plain=op != "exists")
+        return Condition(path, op, value, (TALLY, path), _test(op, value), tally, is_plain=of_value)
     fact, _dot, zone = path.partition(".")
     parts = (fact, zone) if fact in CLOCK else tuple(path.split("."))
-    return Condition(path, op, value, parts, _test(op, value), is_plain=op != "exists" and "*" not in parts)
+    return Condition(path, op, value, parts, _test(op, value), is_plain=of_value and "*" not in parts)
 
 
 def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
@@ -324,9 +325,15 @@ def _test(op: str, value: Any) -> Callable[[Any], bool]:
             return lambda actual: _contains(actual, value)
         case "starts" | "ends" | "glob":
             return lambda actual: _text(op, actual, value)
-        case "exists" | "untrusted" | "from":
-            return lambda actual: actual is not None  # told by Condition.tell
+        case "exists":
+            return lambda actual: actual is not None
+        case "untrusted" | "from":
+            return _cannot_tell  # the value says nothing of where it came from
     return _ordering(op, value)
+
+
+def _cannot_tell(_actual: Any) -> bool:
+    raise CannotTell
 
 
 def _equality(value: Any) -> Callable[[Any], bool]:

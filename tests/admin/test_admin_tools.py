@@ -68,7 +68,16 @@ def test_only_admins_of_its_team_accept_it_and_only_by_a_post(cast: Cast, tool: 
 
 
 def test_labelling_a_tool_does_not_accept_it(cast: Cast, tool: Tool):
-    form = {"effect": "read", "risk": "low", "timeout_seconds": "30", "undo_tool": "", "enabled": "on"}
+    form = {
+        "effect": "read",
+        "risk": "low",
+        "timeout_seconds": "30",
+        "retries": "2",
+        "breaker_failures": "5",
+        "breaker_seconds": "60",
+        "undo_tool": "",
+        "enabled": "on",
+    }
     assert signed_in(cast.admin).post(page_of(tool), form).status_code == 302
     tool.refresh_from_db()
     assert (tool.effect, tool.is_changed) == ("read", True)
@@ -93,7 +102,15 @@ def test_the_front_page_names_tools_that_nobody_knows_or_that_changed(cast: Cast
     assert 'support · wire<span class="odd">U+202E</span>_money was used, and nobody had registered it.' in text
     assert page_of(unknown) in text
     assert page_of(foreign) not in text, "another team's"
-    form = {"effect": "read", "risk": "low", "timeout_seconds": "30", "undo_tool": ""}
+    form = {
+        "effect": "read",
+        "risk": "low",
+        "timeout_seconds": "30",
+        "retries": "2",
+        "breaker_failures": "5",
+        "breaker_seconds": "60",
+        "undo_tool": "",
+    }
     assert client.post(page_of(unknown), form).status_code == 302
     assert client.post(accept_of(tool), {"version": tool.code_version}).status_code == 302
     assert "To be looked at" not in client.get("/admin/").content.decode()
@@ -109,7 +126,9 @@ def test_trying_a_rule_says_that_the_tool_changed(cast: Cast, tool: Tool):
 
 
 FENCED = {
-    "effect": "read", "risk": "low", "timeout_seconds": "30", "undo_tool": "", "results": "untrusted", "marks_results": "on",
+    "effect": "read", "risk": "low", "timeout_seconds": "30", "retries": "2", "breaker_failures": "5",
+    "breaker_seconds": "60", "undo_tool": "",
+    "results": "untrusted", "marks_results": "on",
     "data": "customer data", "scope_of": '{"order_id": "order"}', "recipients_at": '["to"]', "recipients": '["*.example.com"]',
     "beyond": "deny",
 }  # fmt: skip

@@ -71,10 +71,6 @@ def write_into_tables():
     return written
 
 
-def made_up(kind):
-    return "'{}'" if kind.endswith("[]") else VALUES.get(kind, "'1'")
-
-
 VALUES = {
     "uuid": "gen_random_uuid()", "jsonb": "'{}'", "timestamp with time zone": "now()", "boolean": "true", "bytea": "'x'",
 }  # fmt: skip
@@ -147,7 +143,7 @@ def test_it_ends_who_is_still_at_work_there(committed, template, monkeypatch):
         "GRANT DELETE ON audit_auditentry TO agentdesk_app",
         "UPDATE auth_permission SET name = 'Can do anything' WHERE id = 1",
         "DELETE FROM checkpoint_migrations",
-        "INSERT INTO people_team (id, slug, name) SELECT gen_random_uuid(), 'a', 'A'; ANALYZE",
+        "INSERT INTO people_team (id, slug, name, reject_reasons) SELECT gen_random_uuid(), 'a', 'A', ''; ANALYZE",
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''1MB''', current_database()); END $$",
     ],
 )

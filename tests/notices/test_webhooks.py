@@ -139,7 +139,7 @@ def test_after_so_many_tries_it_is_a_dead_letter_that_can_be_sent_again(cast: Ca
 def test_waits_grow_and_heed_what_the_receiver_asks_for(cast: Cast, receiver: Receiver):
     busy = posting.Answer(429, 1)
     waits = [outbox.wait_after(tries, busy).total_seconds() for tries in range(1, outbox.MOST_TRIES + 1)]
-    assert waits == sorted(waits)
+    assert waits[:6] == sorted(waits[:6])  # later ones are capped, and a little more or less than that
     assert 4 <= waits[0] <= 6
     assert max(waits) <= 6 * 3600 * 1.2
     assert 4 * 3600 < sum(waits[:-1]) < 16 * 3600
