@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from approvals.models import Approval, Decision, Rule
 from approvals.policy.versions import publish
-from runs.engine import process
+from runs.engine import process, registry
 from runs.models import Run, ToolCall
 from runs.states import RunStatus
 from tests.examples.conftest import EXAMPLE, Shop
@@ -31,12 +31,14 @@ def desk(committed: None, shop: Shop, tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(support.model, "chat_model", Obeying)
     monkeypatch.delitem(sys.modules, "support.agent", raising=False)
+    registry.forget()  # another test of this process may have loaded the agent with its own model
     with override_settings(AGENTS=[str(EXAMPLE / "langgraph.json")]):
         try:
             yield Engine(tmp_path / "effects.jsonl")
         finally:
             process.close()
             sys.modules.pop("support.agent", None)  # the next one is built with the model of its own
+            registry.forget()
 
 
 def policy() -> None:
