@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.admin_site import ReadOnly, administered
 from agentdesk.audit.record import Actor
@@ -58,14 +59,15 @@ def _tell(request: HttpRequest, on: bool, act: Any, name: str) -> None:
     messages.success(request, told % {"name": name})
 
 
-@admin.register(Halt)
-class HaltAdmin(ReadOnly):
-    """The switch of the whole desk, for who administers all of it, with the times it was off."""
+class DeskWideAdmin(ReadOnly):
+    """What is so for the whole desk, with the times it was: for who administers all of it. Its page ``switch/`` begins and
+    ends it."""
 
     list_display = ["began_at", "began_by_label", "because", "ended_at", "ended_by_label"]
+    list_title: Any = ""
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        rows = Halt.objects.all()
+        rows: QuerySet[Any] = self.model._default_manager.all()
         return rows if administered(request) is None else rows.none()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -75,11 +77,20 @@ class HaltAdmin(ReadOnly):
         return administered(request) is None
 
     def get_urls(self) -> Any:
-        return [path("switch/", self.admin_site.admin_view(self.switch), name="approvals_halt_switch"), *super().get_urls()]
+        name = f"approvals_{self.opts.model_name}_switch"
+        return [path("switch/", self.admin_site.admin_view(self.switch), name=name), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        context = {**(extra_context or {}), "title": gettext("When the desk was off"), "standing": Halt.standing().first()}
+        context = {**(extra_context or {}), "title": self.list_title, "standing": self.model.standing().first()}
         return super().changelist_view(request, context)
+
+    def switch(self, request: HttpRequest) -> HttpResponse:
+        raise NotImplementedError
+
+
+@admin.register(Halt)
+class HaltAdmin(DeskWideAdmin):
+    list_title = _("When the desk was off")
 
     def switch(self, request: HttpRequest) -> HttpResponse:
         """Ask, then switch the desk off or on."""
@@ -98,30 +109,8 @@ class HaltAdmin(ReadOnly):
 
 
 @admin.register(Rehearsal)
-class RehearsalAdmin(ReadOnly):
-    """The dry run of the whole desk, for who administers all of it, with the times it was in dry run."""
-
-    list_display = ["began_at", "began_by_label", "because", "ended_at", "ended_by_label"]
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        rows = Rehearsal.objects.all()
-        return rows if administered(request) is None else rows.none()
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return administered(request) is None
-
-    def owns(self, request: HttpRequest, obj: Any) -> bool:
-        return administered(request) is None
-
-    def get_urls(self) -> Any:
-        switch = self.admin_site.admin_view(self.switch)
-        return [path("switch/", switch, name="approvals_rehearsal_switch"), *super().get_urls()]
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        context = {
-            **(extra_context or {}), "title": gettext("When the desk was in dry run"), "standing": Rehearsal.standing().first()
-        }  # fmt: skip
-        return super().changelist_view(request, context)
+class RehearsalAdmin(DeskWideAdmin):
+    list_title = _("When the desk was in dry run")
 
     def switch(self, request: HttpRequest) -> HttpResponse:
         """Ask, then begin or end the dry run of the desk."""
