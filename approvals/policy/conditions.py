@@ -135,6 +135,8 @@ class Condition:
             else:
                 told = known.is_untrusted(one)
                 results.append(None if told is None else told == self.value)
+        if known.left_out:  # there are more arguments than were traced, and they may be under this path
+            results.append(None)
         return Told(self.path, self.op, self.value, kinds, _together(results or [None], every=every))
 
 

@@ -10,6 +10,7 @@ in a run that has read something from outside, counts as "cannot be told", which
 """
 
 import datetime as dt
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,8 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
-# What a run reads, most careful first. ``tool``: a result of a tool that no admin has labelled; ``person``: a colleague's own
-# words or change. A value that is found nowhere was written by the ``model`` alone.
+# What a run reads, most careful first. ``tool``: a result that neither the code of a registered tool nor an admin labelled;
+# ``person``: a colleague's own words or change. A value that is found nowhere was written by the ``model`` alone.
 KINDS = ("untrusted", "tool", "input", "record", "person", "model")
 OPERATORS = ("untrusted", "from")
 ORIGINS = "@origins"  # where a call's origins stand in the scope of conditions
@@ -73,11 +74,12 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Origins:
     """Of all arguments of one call. ``exposed``: the run has read something from outside, or a result that nobody vouches for.
-    ``is_cut``: there was more than is looked at."""
+    ``is_cut``: there was more than is looked at; ``left_out``: arguments among it, which have no origin here."""
 
     values: tuple[Origin, ...] = ()
     exposed: bool = True
     is_cut: bool = False
+    left_out: bool = False
 
     def under(self, parts: Sequence[str]) -> list[Origin]:
         """The origins of the values at a path (``*``: every entry) and below it."""
@@ -105,30 +107,36 @@ class Origins:
         return self.is_untrusted(one) if "untrusted" in wanted else False
 
     def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> "Origins":
-        """The same for arguments that a person changed: what they wrote is theirs."""
+        """The same for arguments that a person changed: what they wrote is theirs. What they moved, as into another place of a
+        list, stays whose it was."""
         old = dict(_leaves(before))
         known = {one.at: one for one in self.values}
-        values = [
-            known[at] if at in known and at in old and _same(old[at], value) else Origin(at, (Found("person"),))
-            for at, value in _leaves(after)
-        ]
-        return Origins(tuple(values[:MOST_LEAVES]), self.exposed, self.is_cut or len(values) > MOST_LEAVES)
+        values: list[Origin] = []
+        for at, value in itertools.islice(_leaves(after), MOST_LEAVES + 1):
+            if at in known and at in old and _same(old[at], value):
+                values.append(known[at])
+                continue
+            before_it = [one for one in self.values if not _is_little(value) and one.at in old and _same(old[one.at], value)]
+            found = sorted({place for one in before_it for place in one.found}, key=lambda place: KINDS.index(place.kind))
+            values.append(Origin(at, tuple(found) if before_it else (Found("person"),)))
+        left_out = self.left_out or len(values) > MOST_LEAVES
+        return Origins(tuple(values[:MOST_LEAVES]), self.exposed, self.is_cut or left_out, left_out)
 
     def as_json(self) -> dict[str, Any]:
         values = [
             {"at": list(one.at), "found": [{name: item for name, item in asdict(place).items() if item} for place in one.found]}
             for one in self.values
         ]
-        return {"values": values, "exposed": self.exposed, "is_cut": self.is_cut}
+        return {"values": values, "exposed": self.exposed, "is_cut": self.is_cut, "left_out": self.left_out}
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> Self:
         """Raises KeyError and TypeError for what :meth:`as_json` did not make."""
         values = [Origin(tuple(one["at"]), tuple(Found(**found) for found in one["found"])) for one in stored["values"]]
-        return cls(tuple(values), bool(stored["exposed"]), bool(stored["is_cut"]))
+        return cls(tuple(values), bool(stored["exposed"]), bool(stored["is_cut"]), bool(stored["left_out"]))
 
 
-UNKNOWN = Origins(is_cut=True)  # nothing was traced: nothing can be told
+UNKNOWN = Origins(is_cut=True, left_out=True)  # nothing was traced: nothing can be told
 
 
 def trace(args: Mapping[str, Any], readings: Iterable[Reading]) -> Origins:
@@ -137,7 +145,8 @@ def trace(args: Mapping[str, Any], readings: Iterable[Reading]) -> Origins:
     indexes, is_cut = _indexed(readings)
     values = [Origin(at, _found(value, indexes)) for at, value in leaves[:MOST_LEAVES]]
     exposed = any(index.reading.kind in ("untrusted", "tool") for index in indexes)
-    return Origins(tuple(values), exposed, is_cut or len(leaves) > MOST_LEAVES)
+    left_out = len(leaves) > MOST_LEAVES
+    return Origins(tuple(values), exposed, is_cut or left_out, left_out)
 
 
 def problem(op: str, path: str, value: Any) -> str:
@@ -206,8 +215,8 @@ def _finish(index: _Index, texts: list[str]) -> None:
 
 
 def _found(value: Any, indexes: Sequence[_Index]) -> tuple[Found, ...]:
-    if value is None or isinstance(value, bool) or value == "":
-        return ()  # too little to be looked for
+    if _is_little(value):
+        return ()
     text = str(value)[:LONGEST_VALUE]
     wanted = _Wanted.of(value, text)
     found = [Found(one.reading.kind, one.reading.name, one.reading.step) for one in indexes if _holds(one, wanted)]
@@ -224,6 +233,11 @@ def _found(value: Any, indexes: Sequence[_Index]) -> tuple[Found, ...]:
     # Every kind is told, and of the most careful one further places.
     first = [next(one for one in found if one.kind == kind) for kind in kinds]
     return tuple([*first, *(one for one in found if one not in first)][: max(MOST_FOUND, len(first))])
+
+
+def _is_little(value: Any) -> bool:
+    """Too little to be looked for."""
+    return value is None or isinstance(value, bool) or value == ""
 
 
 @dataclass(frozen=True, slots=True)
