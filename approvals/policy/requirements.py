@@ -9,12 +9,13 @@ Requirements are stored on rules' evaluations and frozen on approvals as plain J
 
 Each group wants ``count`` distinct reviewers of one of its ``teams`` (none named: the agent's own team). Somebody who is in
 two groups counts in both. With ``from_teams``, they must be of so many different teams, each of them counting for one.
-``count`` is the sum over the groups, ``teams`` their union; ``expires_after`` and ``remind_after`` are
-in seconds. ``escalate_to``: teams that are asked too, once, when nobody has decided by then; none: it is refused.
+``count`` is the sum over the groups, ``teams`` their union; ``expires_after`` and ``remind_after`` are in seconds.
+``escalate_to`` of a group: teams whose reviewers count in it too, once nobody has decided by then; beside the groups their
+union, and none means that it is refused.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 
@@ -22,6 +23,7 @@ class Group(TypedDict):
     teams: list[str]
     count: int
     from_teams: int
+    escalate_to: NotRequired[list[str]]
 
 
 class Requirements(TypedDict):
@@ -42,7 +44,11 @@ def normal(raw: Mapping[str, Any]) -> Requirements:
     groups = raw.get("groups") or [
         {"teams": raw.get("teams", []), "count": raw.get("count", 1), "from_teams": raw.get("from_teams", 1)}
     ]
-    clean = [_group(group["teams"], int(group["count"]), int(group.get("from_teams", 1))) for group in groups]
+    further = raw.get("escalate_to", [])
+    clean = [
+        _group(group["teams"], int(group["count"]), int(group.get("from_teams", 1)), group.get("escalate_to", further))
+        for group in groups
+    ]
     if any(group["count"] < 1 or group["from_teams"] < 1 for group in clean):
         raise ValueError("a requirement needs at least one reviewer")
     expires, remind = raw.get("expires_after"), raw.get("remind_after")
@@ -54,14 +60,17 @@ def normal(raw: Mapping[str, Any]) -> Requirements:
         "self_approval": bool(raw.get("self_approval", False)),
         "second_factor": bool(raw.get("second_factor", False)),
         "message_required": bool(raw.get("message_required", False)),
-        "escalate_to": sorted({str(team) for team in raw.get("escalate_to", [])}),
+        "escalate_to": sorted({team for group in clean for team in group.get("escalate_to", [])}),
         "remind_after": None if remind is None else float(remind),
     }
 
 
-def _group(teams: Iterable[Any], count: int, from_teams: int) -> Group:
+def _group(teams: Iterable[Any], count: int, from_teams: int, escalate_to: Iterable[Any]) -> Group:
     wanted = max(count, from_teams) if count >= 1 else count  # one person counts for one team
-    return {"teams": sorted({str(team) for team in teams}), "count": wanted, "from_teams": from_teams}
+    group: Group = {"teams": sorted({str(team) for team in teams}), "count": wanted, "from_teams": from_teams}
+    if further := sorted({str(team) for team in escalate_to}):
+        group["escalate_to"] = further
+    return group
 
 
 def unite(several: Iterable[Mapping[str, Any]]) -> Requirements:
@@ -69,13 +78,18 @@ def unite(several: Iterable[Mapping[str, Any]]) -> Requirements:
     parts = [normal(raw) for raw in several]
     if not parts:
         return normal({})
+    expires = min((part["expires_after"] for part in parts if part["expires_after"] is not None), default=None)
     groups: dict[tuple[str, ...], Group] = {}
+    further: dict[tuple[str, ...], set[str]] = {}
     for part in parts:
         for group in part["groups"]:
             key = tuple(group["teams"])
+            if part["expires_after"] == expires:
+                # What happens at the end is for those to say whose end comes first, each for the people it wants itself.
+                further.setdefault(key, set()).update(group.get("escalate_to", []))
             had = groups.get(key, group)
-            groups[key] = _group(key, max(had["count"], group["count"]), max(had["from_teams"], group["from_teams"]))
-    expires = min((part["expires_after"] for part in parts if part["expires_after"] is not None), default=None)
+            most = max(had["count"], group["count"]), max(had["from_teams"], group["from_teams"])
+            groups[key] = _group(key, *most, further.get(key, ()))
     reminders = [part["remind_after"] for part in parts if part["remind_after"] is not None]
     return normal(
         {
@@ -84,8 +98,6 @@ def unite(several: Iterable[Mapping[str, Any]]) -> Requirements:
             "self_approval": all(part["self_approval"] for part in parts),
             "second_factor": any(part["second_factor"] for part in parts),
             "message_required": any(part["message_required"] for part in parts),
-            # What happens at the end is for those to say whose end comes first.
-            "escalate_to": [team for part in parts if part["expires_after"] == expires for team in part["escalate_to"]],
             "remind_after": min(reminders) if reminders else None,
         }
     )
@@ -99,10 +111,13 @@ def freeze(raw: Mapping[str, Any], team_id: UUID) -> Requirements:
 
 
 def escalated(requirements: Mapping[str, Any]) -> Requirements:
-    """``requirements`` once the teams of ``escalate_to`` were asked too: their reviewers count in every group."""
+    """``requirements`` once the teams of ``escalate_to`` were asked too: their reviewers count in the groups that name them,
+    and in no other."""
     plain = normal(requirements)
-    groups = [{**group, "teams": [*group["teams"], *plain["escalate_to"]]} for group in plain["groups"]]
-    return unite([{**plain, "groups": groups, "escalate_to": []}])
+    groups = [
+        {**group, "teams": [*group["teams"], *group.get("escalate_to", [])], "escalate_to": []} for group in plain["groups"]
+    ]
+    return unite([{**plain, "groups": groups}])
 
 
 def progress(requirements: Mapping[str, Any], voters: Mapping[UUID, set[UUID]]) -> tuple[int, int]:
