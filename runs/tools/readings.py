@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db import connection
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode
@@ -13,10 +14,15 @@ from approvals.models import Tool
 from approvals.models.tools import Results
 from approvals.policy.origins import MOST_READINGS, Reading
 from approvals.states import Verdict
-from runs.models import Run, ToolCall
+from runs.models import ToolCall
 from runs.tools.context import RunContext
 
-MOST_PARENTS = 20
+_LINEAGE = """
+WITH RECURSIVE up AS (
+    SELECT id, parent_id FROM runs_run WHERE id = %s
+    UNION SELECT r.id, r.parent_id FROM runs_run r JOIN up ON r.id = up.parent_id
+) SELECT id FROM up
+"""
 _KINDS: dict[str, str] = {Results.RECORD: "record", Results.UNTRUSTED: "untrusted"}
 
 
@@ -38,33 +44,46 @@ def read_by(ctx: RunContext) -> Read:
         if call["result"] is not None:
             kind = _kind(call)
             readings.append(Reading(kind, decode(call["result"].get("shown")), call["tool"] if kind != "person" else "", step))
-    ran = (call for call in calls if call["executed_args"] is not None)
-    return Read(readings, sorted({label for call in ran if (label := call["data_label"])}))
+    if len(calls) > MOST_READINGS:  # labels are never cut
+        labels = set(_labelled(ctx).filter(executed_args__isnull=False).values_list("data_label", flat=True).distinct())
+    else:
+        labels = {call["data_label"] for call in calls if call["executed_args"] is not None}
+    return Read(readings, sorted(label for label in labels if label))
 
 
 def _lineage(ctx: RunContext) -> list[UUID]:
     """The run and those that it was forked from, whose messages its thread begins with."""
     if ctx.lineage is None:
-        ctx.lineage, parent = [ctx.run_id], ctx.parent_id
-        while parent is not None and len(ctx.lineage) < MOST_PARENTS:
-            ctx.lineage.append(parent)
-            parent = Run.objects.filter(pk=parent).values_list("parent", flat=True).first()
+        ctx.lineage = [ctx.run_id]
+        if ctx.parent_id is not None:
+            with connection.cursor() as cursor:
+                cursor.execute(_LINEAGE, [ctx.run_id])
+                ctx.lineage = [row[0] for row in cursor.fetchall()]
     return ctx.lineage
 
 
 def _calls(ctx: RunContext) -> list[dict[str, Any]]:
-    row = Tool.objects.filter(agent=ctx.agent, name=OuterRef("tool"))[:1]
-    calls = ToolCall.objects.filter(run__in=_lineage(ctx)).order_by("proposed_at", "pk")
-    calls = calls.annotate(results_label=Subquery(row.values("results")), data_label=Subquery(row.values("data")))
-    wanted = ("tool", "result", "executed_args", "decision__verdict", "results_label", "data_label")
+    calls = _labelled(ctx).order_by("proposed_at", "pk")
+    wanted = ("tool", "result", "executed_args", "decision__verdict", "results_label", "labels_from", "data_label")
     return list(calls.values(*wanted)[: MOST_READINGS + 1])
+
+
+def _labelled(ctx: RunContext) -> "QuerySet[Any]":
+    row = Tool.objects.filter(agent=ctx.agent, name=OuterRef("tool"))[:1]
+    return ToolCall.objects.filter(run__in=_lineage(ctx)).annotate(
+        results_label=Subquery(row.values("results")),
+        labels_from=Subquery(row.values("labels_from")),
+        data_label=Subquery(row.values("data")),
+    )
 
 
 def _kind(call: dict[str, Any]) -> str:
     """What did not run was answered by a colleague, or by the desk in its own words."""
     if call["executed_args"] is None or call["decision__verdict"] == Verdict.RESPOND:
         return "person"
-    return _KINDS.get(call["results_label"] or "", "tool")
+    kind = _KINDS.get(call["results_label"] or "", "tool")
+    # A tool that nobody registered cannot vouch for itself.
+    return "tool" if kind == "record" and call["labels_from"] == "run" else kind
 
 
 def _inputs(ctx: RunContext) -> list[Any]:
