@@ -65,7 +65,8 @@ def restored(exact: Any, given: Any, name: str = "") -> Any:
         under = name if name and is_secret(name) else ""
         return {key: restored(exact[key], item, under or str(key)) if key in exact else item for key, item in given.items()}
     if isinstance(exact, list | tuple) and isinstance(given, list | tuple) and len(exact) == len(given):
-        return [restored(old, new, name) for old, new in zip(exact, given, strict=True)]
+        # An entry is the same one only where nothing that is shown of it has changed: rows may have changed places.
+        return [old if new == value(old, name) else new for old, new in zip(exact, given, strict=True)]
     masked = value(exact, name)
     return exact if MARK in str(masked) and given == masked else given
 
