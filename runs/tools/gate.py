@@ -128,11 +128,15 @@ async def _execute(
     changed = request.override(tool_call={**request.tool_call, "args": entry.args})
     _give_key(changed, entry.row)
 
+    is_troubled = entry.is_troubled
+
     async def once() -> Tried:
+        nonlocal is_troubled
         done = await _try(ctx, entry, proposal, changed, run)
-        if entry.tool is not None and (entry.is_troubled or (done.error is not None and done.error.is_fault)):
-            fault = done.error if done.error is not None and done.error.is_fault else None
+        fault = done.error if done.error is not None and done.error.is_fault else None
+        if entry.tool is not None and (is_troubled or fault is not None):
             await hop(breakers.report, entry.tool, entry.row, ctx.run_id, fault)
+            is_troubled = True  # a success after it ends the row of failures
         return done
 
     async def may_again(error: ToolError) -> bool:
@@ -239,11 +243,11 @@ async def _preview(ctx: RunContext, entry: Preview, proposal: Proposal, request:
     return message
 
 
-async def _finish(ctx: RunContext, entry: Execute, proposal: Proposal, error: ToolError) -> ToolMessage:
+async def _finish(ctx: RunContext, entry: Execute, proposal: Proposal, error: ToolError) -> Any:
     message = error_message(error, tool=proposal.tool, call_id=proposal.call_id)
     await hop(ledger.finish, ctx, entry.row, result=dump(message), error=error.as_dict())
     ctx.on_call(entry.row, proposal.tool, "failed", "")
-    return message
+    return marked(message, proposal.tool, entry.row) if entry.marks else message
 
 
 async def _reply(ctx: RunContext, entry: Entry, proposal: Proposal) -> Any:

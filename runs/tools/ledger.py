@@ -283,6 +283,8 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
     if now.dry and tool.effect != "read":
         if row.status == CallStatus.EXECUTING:  # it may have taken effect before the dry run began and its worker died
             return _doubt(ctx, row, AT_WORK)
+        if row.status == CallStatus.PAUSED:
+            return _doubt(ctx, row, "A dry run began while the tool was paused; it may have taken effect before.")
         if tool.dry_run and now.has_preview:
             return Preview(row.pk, args, tool.timeout_seconds)
         return _simulate(ctx, row, args)
@@ -347,9 +349,11 @@ def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
     return Refused(row.pk, "dry_run", text)
 
 
-def _broken(ctx: RunContext, row: ToolCall, tool: Tool, seconds: int) -> Refused:
+def _broken(ctx: RunContext, row: ToolCall, tool: Tool, seconds: int) -> Entry:
     """The circuit of its tool is open. What people decided did not count: nothing ran."""
     message = f"{row.tool} has failed several times in a row and is not called for a while. "
+    if row.status == CallStatus.EXECUTING:  # it may have taken effect before its worker died
+        return _doubt(ctx, row, f"{AT_WORK} {message.strip()}")
     message += "It was not started again." if row.tries else "Nothing was executed."
     hint = f"Go on without it, or try again in {seconds} s."
     error = {"kind": "circuit_open", "message": message, "retryable": True, "hint": hint}
