@@ -18,7 +18,7 @@ from agentdesk.people.models import User
 from approvals import access, answers
 from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed, NotCurrent
 from approvals.models import Approval, Review
-from approvals.models.rules import Effect
+from approvals.models.rules import Effect, Rule
 from approvals.policy.evaluate import Facts
 from approvals.policy.fences import Bounds
 from approvals.policy.replay import facts_of
@@ -141,9 +141,10 @@ def facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
 def united(approval: Approval, verdict: str, wanted: Mapping[str, Any], rules: list[dict[str, Any]]) -> Requirements:
     """What was required, and what the policy wants for changed arguments on top. Raises NotAllowed where a rule denies them."""
     if verdict == Effect.DENY:
-        if not any(rule["matched"] and rule["verdict"] == Effect.DENY for rule in rules):
+        in_force = [rule for rule in rules if rule["matched"] and rule["mode"] == Rule.Mode.ACTIVE]
+        names = ", ".join(rule["name"] for rule in in_force if rule["verdict"] == Effect.DENY)
+        if not names:
             raise NotAllowed(_("With the changed arguments the call goes beyond what its run or its tool may reach."))
-        names = ", ".join(rule["name"] for rule in rules if rule["matched"] and rule["verdict"] == Effect.DENY)
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})
     if verdict == Effect.ALLOW:
         return unite([approval.requirements])
