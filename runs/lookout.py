@@ -20,6 +20,7 @@ from runs.sweep import take
 
 log = logging.getLogger(__name__)
 
+STOP_SECONDS = 3.0
 EVERY = 1.0  # seconds between two looks, a quarter more or less: many workers do not look at the same moment
 
 
@@ -47,7 +48,7 @@ class Lookout:
         self._over.set()
         self._woken.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)  # it may be asking a server that does not answer; it takes nothing more
 
     def look(self) -> int:
         """Take what there is to do, where no hints come. Returns how many runs that were. Raises what the database raises."""
@@ -65,12 +66,18 @@ class Lookout:
             self._at_work.update(found)
             self._is_more = bool(found) and len(found) == room
         for run_id in found:
-            self._submit(self._drive, run_id)
+            try:
+                self._submit(self._drive, run_id)
+            except Exception:  # such as a pool that was closed meanwhile: another worker finds the run
+                log.exception("run %s could not be given to the pool", run_id)
+                with self._guard:
+                    self._at_work.discard(run_id)
         return len(found)
 
     def _drive(self, run_id: UUID) -> None:
         try:
-            advance(run_id)
+            if not self._over.is_set() and not stopping.is_asked():  # it may have waited for a thread until now
+                advance(run_id)
         except Exception:  # such as a database that is away: the run is found again
             log.exception("run %s could not be driven", run_id)
         finally:

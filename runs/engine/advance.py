@@ -28,6 +28,7 @@ from agentdesk.live.push import hint
 from agentdesk.telemetry import about
 from approvals.errors import ApprovalError
 from approvals.handover import mark_delivered
+from approvals.states import Kind
 from runs import given, lifecycle, limits
 from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
@@ -224,8 +225,11 @@ class _Attempt:
         faults.at("resume.before")
         outcome = self.process.run(drive.go(ready.input))
         faults.at("resume.after")
-        if outcome.kind == "paused":  # with the end of a run they are marked in the transaction that ends it
-            mark_delivered([decision.pk for decision in ready.decisions])
+        # With the end of a run they are marked in the transaction that ends it; but an answer that the graph took may not look
+        # as if it still waited, should that transaction never come: new code might have no place for it.
+        marked = [d.pk for d in ready.decisions if outcome.kind == "paused" or d.approval.kind == Kind.INTERRUPT]
+        if marked and outcome.kind in ("paused", "ended"):
+            mark_delivered(marked)
         return outcome
 
     def _end(self, drive: Drive, outcome: Outcome) -> End:

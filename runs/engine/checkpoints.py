@@ -61,8 +61,8 @@ class FencedSaver(AsyncPostgresSaver):
     Each write holds the run's row for as long as its transaction lasts: a takeover waits for it, or it sees the takeover.
     The stock saver puts one lock around all use of a pool; here every attempt has a saver of its own.
 
-    Nobody else writes to the thread while the attempt stands: what was read is still true until this saver writes, and is not
-    read again.
+    Nobody else writes to the run's own thread while the attempt stands: what was read of it is still true until this saver
+    writes, and is not read again. Of other threads, which an agent's code may name, nothing is kept.
     """
 
     def __init__(self, pool: Pool, run_id: UUID, attempt: int) -> None:
@@ -76,6 +76,8 @@ class FencedSaver(AsyncPostgresSaver):
         configurable = config["configurable"]
         place = configurable["thread_id"], configurable.get("checkpoint_ns", ""), get_checkpoint_id(config) or ""
         known = self._known
+        if place[0] != str(self.run_id):
+            return await super().aget_tuple(config)
         if place in known.rows:
             row = known.rows[place]
             return None if row is None else await super()._load_checkpoint_tuple(_fresh(row))
@@ -124,11 +126,13 @@ class FencedSaver(AsyncPostgresSaver):
     async def _write(self, batch: "_Batch") -> None:
         statement, params = batch.statement()
         self._known.forget()
-        async with self.pool.connection() as connection:
-            await faults.at_on_loop("checkpoint.write.before")
-            cursor = await connection.execute(statement, {"run": self.run_id, "attempt": self.attempt, **params})
-            stands = await cursor.fetchone()
-        self._known.forget()
+        try:
+            async with self.pool.connection() as connection:
+                await faults.at_on_loop("checkpoint.write.before")
+                cursor = await connection.execute(statement, {"run": self.run_id, "attempt": self.attempt, **params})
+                stands = await cursor.fetchone()
+        finally:  # also where the answer was lost: it may have been written
+            self._known.forget()
         if stands is None:
             raise AttemptLost(f"attempt {self.attempt} of run {self.run_id} has been taken over")
         await faults.at_on_loop("checkpoint.write.after")

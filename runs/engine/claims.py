@@ -12,7 +12,7 @@ from django.utils import timezone
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import hint, push
-from approvals.handover import undelivered
+from approvals.models import Decision
 from runs import notices
 from runs.engine.locks import ALIVE
 from runs.lifecycle import ADVANCE, SOURCE
@@ -72,7 +72,9 @@ def want(run_id: UUID) -> bool:
     False when there is no such run, it has ended, or it waits for people and there is no news for it: a hint that comes late or
     twice costs this one statement."""
     runs = Run.objects.filter(pk=run_id).exclude(status__in=ENDED)
-    decided = undelivered().filter(approval__source=SOURCE, approval__source_ref=str(run_id))
+    # Of any time: the clock of whoever decided may be ahead of this one's.
+    waiting = Decision.objects.filter(delivered_at__isnull=True, voided_at__isnull=True)
+    decided = waiting.filter(approval__source=SOURCE, approval__source_ref=str(run_id))
     idle = Q(status=RunStatus.WAITING, cancel_requested_at__isnull=True) & ~Exists(decided)
     return bool(runs.exclude(idle).update(wanted=F("wanted") + 1))
 
