@@ -5,6 +5,7 @@
 `page`, `new_page`: Chromium pages. They fail the test over uncaught errors and anything the security policy blocks.
 """
 
+import gc
 import os
 from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,26 @@ def quick_passwords() -> Generator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def collect_between_tests() -> Generator[None]:
+    """Garbage is collected between tests only. LangChain leaves coroutines behind that were never awaited, which are known and
+    ignored (pyproject.toml); but where one is collected while a named tuple is made, whose code has no builtins, Python fails to
+    warn of it and raises instead."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def collected(request: pytest.FixtureRequest) -> Generator[None]:
+    """What a test left is collected as its own: all of it now and then, what is young every time."""
+    yield
+    done = request.config.stash.get(_TESTS_DONE, 0) + 1
+    request.config.stash[_TESTS_DONE] = done
+    gc.collect(2 if done % 50 == 0 else 1)
+
+
+_TESTS_DONE = pytest.StashKey[int]()
 _fresh: dict[str, State] = {}  # by name: what each database of this process was like when it was new
 
 
@@ -77,6 +98,9 @@ def clear_database(name: str) -> None:
 def begin_with(key: Hashable, make: Callable[[], object]) -> None:
     """Fill this process's database as ``make`` does, quicker from the second time on (tests/seeding.py)."""
     name = database_name()
+    if connections["default"].in_atomic_block:  # nobody else sees what is made here
+        make()
+        return
     seed_once((name, key), name, _fresh[name], make)
 
 

@@ -31,7 +31,7 @@ class Engine:
         self.effects_file = effects
         registry.load_all()
         if all(Path(manifest).is_relative_to(CHECKOUT) for manifest in settings.AGENTS):
-            begin_with(("engine", *settings.AGENTS), self._begin)
+            begin_with(("engine", registry.only(), *settings.AGENTS), self._begin)
         else:  # the test's own, which no other test has
             self._begin()
         self.team = Team.objects.get(slug="a-team")
