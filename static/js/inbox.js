@@ -9,6 +9,7 @@ const COUNT_WITHIN_MS = 3_000;
 const LEAST_BATCH = 2;
 
 const waiting = new Map();
+const left = new Map(); // rows that a fetched list no longer had, and when: what became of them may still be pushed
 
 const region = () => document.getElementById("rows");
 const list = () => region()?.querySelector("[data-append=row]");
@@ -24,15 +25,18 @@ function isSnoozed(row) {
   });
 }
 
-/** Puts a row into its group, before the first one that has more time left. */
-function insert(row) {
-  if (document.getElementById(row.id)) return;
-  const group = list().querySelector(`tbody[data-group="${CSS.escape(row.dataset.group)}"]`);
-  if (!group) return;
+/** Puts a row into its group of a list, before the first one that has more time left; false when there is no such group. */
+function putInto(rows, row) {
+  const group = rows.querySelector(`tbody[data-group="${CSS.escape(row.dataset.group)}"]`);
+  if (!group) return false;
   const order = (element) => element.dataset.order || "9999";
   const after = [...group.querySelectorAll("[data-row]")].find((other) => order(other) > order(row));
   group.insertBefore(row, after ?? null);
-  htmx.process(row);
+  return true;
+}
+
+function insert(row) {
+  if (!document.getElementById(row.id) && putInto(list(), row)) htmx.process(row);
 }
 
 function showWaiting() {
@@ -69,14 +73,29 @@ function sweep() {
     row.goneAt ??= now;
     if (now - row.goneAt > STRUCK_MS && !busy() && !("done" in region().dataset)) row.remove();
   }
+  for (const [id, at] of left) if (now - at > STRUCK_MS) left.delete(id);
   if (waiting.size && !busy()) showWaiting();
+}
+
+/** Puts the rows that were struck a moment ago into a list that was fetched, which no longer has them. */
+function keepStruck(fetched) {
+  const now = Date.now();
+  for (const row of list().querySelectorAll("[data-row]")) {
+    if (fetched.querySelector(`#${CSS.escape(row.id)}`)) continue;
+    if (!("gone" in row.dataset)) left.set(row.id, now);
+    else if (now - (row.goneAt ?? now) <= STRUCK_MS) putInto(fetched, row.cloneNode(true));
+  }
 }
 
 document.addEventListener("desk:new", (event) => {
   const { frame, incoming } = event.detail;
   if (frame.kind !== "row") return;
   event.preventDefault();
-  if ("gone" in incoming.dataset || "done" in region().dataset) return;
+  if ("done" in region().dataset) return;
+  if ("gone" in incoming.dataset) {
+    if (left.delete(incoming.id)) insert(incoming); // a list without it came first
+    return;
+  }
   if ("filtered" in region().dataset || tab() === "snoozed") return refetchSoon(region(), COUNT_WITHIN_MS);
   if (tab() === "mine" ? !isMine(incoming) : isSnoozed(incoming)) return;
   waiting.set(incoming.id, incoming);
@@ -97,6 +116,7 @@ document.addEventListener("desk:shown", ({ detail }) => {
 document.addEventListener("desk:fetched", ({ detail }) => {
   if (detail.incoming.id !== "rows" || !list()) return;
   waiting.clear();
+  if (!("done" in region().dataset)) keepStruck(detail.incoming);
   if (!busy() || "filtered" in region().dataset || "done" in region().dataset) return;
   for (const row of detail.incoming.querySelectorAll("[data-row]:not([data-gone])")) {
     if (document.getElementById(row.id)) continue;

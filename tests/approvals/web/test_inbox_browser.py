@@ -94,6 +94,7 @@ def test_a_claim_is_seen_by_the_others_and_keeps_nobody_from_deciding(open_as, p
     expect(other.get_by_role("complementary", name="Preview")).to_contain_text("You can still decide it.")
     other.get_by_role("button", name="Take over").click()
     expect(row(mine, "C-1")).to_contain_text("claimed by Sam Ashby until")
+    expect(other.get_by_role("button", name="Undo")).to_be_visible()
     other.keyboard.press("z")
     expect(row(mine, "C-1")).to_contain_text("assigned to Robin Vale")
 
@@ -111,6 +112,7 @@ def test_what_is_put_off_leaves_ones_own_list_only_and_comes_back(open_as, peopl
     expect(page.get_by_role("link", name="Snoozed 1")).to_be_visible()
     expect(page.get_by_role("complementary", name="Preview").get_by_role("heading", level=1)).to_contain_text("P-2")
     expect(row(other, "P-1")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
     page.keyboard.press("z")
     expect(row(page, "P-1")).to_be_visible()
     expect(page.get_by_role("link", name="Snoozed 0")).to_be_visible()
