@@ -19,6 +19,11 @@ def may_see(user: User, approval: Approval) -> bool:
     return user.is_superuser or bool(user.team_ids() & ({approval.team_id} | approval.reviewing_teams()))
 
 
+def reviews_for(user: User, approval: Approval) -> bool:
+    """Whether the user's roles make them one of those who decide it."""
+    return not user.is_service and bool(user.team_ids(Role.REVIEWER) & approval.reviewing_teams())
+
+
 def reviewers_of(approval: Approval) -> QuerySet[User]:
     """The active people who review for the approval's teams, its requester included."""
     return User.objects.filter(

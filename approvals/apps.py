@@ -5,7 +5,7 @@ class ApprovalsConfig(AppConfig):
     name = "approvals"
 
     def ready(self) -> None:
-        from approvals import notices
+        from approvals import notices, receivers  # noqa: F401 - registers them
         from approvals.web import fragments
 
         fragments.register()

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor
 from agentdesk.live.push import push
+from agentdesk.people.leaving import Left
 from agentdesk.people.models import User
 from approvals import access, moves, notices
 from approvals.errors import Invalid, NotAllowed, NotCurrent, NotFound, Taken
@@ -145,6 +146,32 @@ def wake(approval_id: UUID | str, *, actor: Actor) -> bool:
     moves.enter(approval, "approval.woken", actor=actor, after={"user": user.pk})
     _show_to_owner(approval)
     return True
+
+
+@transaction.atomic
+def leave(user: User, to: User | None, *, actor: Actor) -> Left:
+    """``user`` has lost a role, or was switched off: what they looked after and may decide no more goes to ``to`` where ``to``
+    may decide it, else to nobody; what they had put off and see no more is put off no more."""
+    handed_over = released = 0
+    for approval in Approval.objects.filter(claim__user=user).order_by("pk").select_for_update(of=["self"]):
+        held = Claim.objects.filter(approval=approval, user=user).first()  # anew, now that nobody else writes it
+        if held is None or not approval.is_pending or access.reviews_for(user, approval):
+            continue
+        before = _told(held)
+        approval.claim = held
+        if to is not None and to.pk != user.pk and access.why_not(to, approval) is None:
+            made = _write(approval, user=to, until=None, assigned_by=actor.user)
+            moves.enter(approval, "approval.handed_over", actor=actor, before=before, after=_told(made))
+            notices.tell_assigned(approval, to)
+            handed_over += 1
+        else:
+            made = _write(approval, user=None, until=None, assigned_by=None)
+            moves.enter(approval, "approval.released", actor=actor, before=before, after=_told(made))
+            released += 1
+    for approval in Approval.objects.filter(snoozes__user=user).order_by("pk").select_for_update(of=["self"]):
+        if not access.may_see(user, approval) and Snooze.objects.filter(user=user, approval=approval).delete()[0]:
+            moves.enter(approval, "approval.woken", actor=actor, after={"user": user.pk})
+    return Left(handed_over, released)
 
 
 def lapse_due(limit: int = 100) -> int:

@@ -34,7 +34,7 @@ ACTIONS = frozenset(
         "user.changed", "team.changed", "membership.changed",
         "price.added", "price.changed", "price.removed",
         "subscription.added", "subscription.changed", "subscription.secret", "subscription.tested", "delivery.replayed",
-        "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
+        "session.ended", "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
     }
 )  # fmt: skip
 

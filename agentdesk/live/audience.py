@@ -103,7 +103,7 @@ def still_present[S: Seated](sockets: Collection[S]) -> dict[S, User]:
     if not sockets:
         return {}
     users = User.active_with_roles({socket.seat.user_id for socket in sockets})
-    hashes = {pk: _session_hash(user.password) for pk, user in users.items()}
+    hashes = {pk: _session_hash(user.password, user.session_round) for pk, user in users.items()}
     alive = _living_sessions({socket.seat.session_key for socket in sockets})
     return {
         socket: users[seat.user_id]
@@ -113,9 +113,9 @@ def still_present[S: Seated](sockets: Collection[S]) -> dict[S, User]:
 
 
 @lru_cache(maxsize=10_000)
-def _session_hash(password: str) -> str:
-    """What sessions of a user with this (stored) password carry. Kept, because it is asked for with every event."""
-    return User(password=password).get_session_auth_hash()
+def _session_hash(password: str, session_round: int) -> str:
+    """What sessions of a user with this (stored) password, in this round of sessions, carry. Kept, because it is asked for with every event."""
+    return User(password=password, session_round=session_round).get_session_auth_hash()
 
 
 def _living_sessions(keys: Collection[str]) -> set[str]:

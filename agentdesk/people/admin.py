@@ -17,7 +17,9 @@ from agentdesk.admin_site import ReadOnly, TeamScoped, administered
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.invitations import NoAddress, invite
+from agentdesk.people.leaving import Left, leave, switched_off
 from agentdesk.people.models import Membership, Role, Team, Token, User
+from agentdesk.people.superusers import is_last
 from agentdesk.people.tokens import revoke_token
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,48 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         return email
 
 
+def successors(request: HttpRequest) -> "models.QuerySet[User]":
+    """Whom somebody's approvals may be handed to: people who review in a team that the admin rules."""
+    teams = administered(request)
+    roles = Membership.objects.filter(role=Role.REVIEWER)
+    if teams is not None:
+        roles = roles.filter(team__in=teams)
+    people = User.objects.filter(is_active=True, kind=User.Kind.PERSON, pk__in=roles.values("user"))
+    return people.order_by("username")
+
+
+class LeavingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """To whom goes what somebody looks after who leaves."""
+
+    hand_over_to = forms.ModelChoiceField(
+        User.objects.none(),
+        label=gettext_lazy("Hand over to"),
+        required=False,
+        empty_label=gettext_lazy("nobody: they are given up"),
+        help_text=gettext_lazy(
+            "Who gets the approvals that somebody looks after who leaves by this change. What they may not decide is given up."
+        ),
+    )
+
+
+class PersonForm(UserForm, LeavingForm):
+    """Somebody who is there. The last active superuser stays one."""
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        lost = [
+            name
+            for name, kept in (("is_active", True), ("is_superuser", True), ("kind", User.Kind.PERSON))
+            if name in given and given[name] != kept
+        ]
+        if lost and is_last(self.instance.pk):
+            text = _("This is the last active superuser. Make somebody else one first.")
+            self.add_error(lost[0], text)
+        if given.get("hand_over_to") == self.instance and "hand_over_to" in given:
+            self.add_error("hand_over_to", _("Choose somebody else."))
+        return given
+
+
 class InvitationForm(UserForm):
     """A new user, with a first role."""
 
@@ -47,14 +91,14 @@ class InvitationForm(UserForm):
 
 @admin.register(User)
 class UserAdmin(TeamScoped):
-    form = UserForm
+    form = PersonForm
     list_display = ("username", "first_name", "last_name", "email", "kind", "is_active", "last_login")
     list_filter = ("is_active", "kind")
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("username",)
     actions = ("send_invitation",)
-    superuser_fields = ("username", "email", "first_name", "last_name", "kind", "is_active", "is_superuser")
-    team_admin_fields = ("username", "email", "first_name", "last_name", "is_active")
+    superuser_fields = ("username", "email", "first_name", "last_name", "kind", "is_active", "is_superuser", "hand_over_to")
+    team_admin_fields = ("username", "email", "first_name", "last_name", "is_active", "hand_over_to")
     invitation_fields = ("username", "email", "first_name", "last_name", "kind", "team", "role")
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[User]":
@@ -84,7 +128,9 @@ class UserAdmin(TeamScoped):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:
-            return super().get_form(request, obj, change, **kwargs)
+            form = super().get_form(request, obj, change, **kwargs)
+            _offer_successors(form, request)
+            return form
         form = super().get_form(request, obj, change, **{**kwargs, "form": InvitationForm})
         teams = administered(request)
         field: Any = form.base_fields["team"]
@@ -103,11 +149,12 @@ class UserAdmin(TeamScoped):
         return ("username", "email") if obj is not None and administered(request) is not None else ()
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        before = {name: form.initial.get(name) for name in form.changed_data} if change else None
+        changed = [name for name in form.changed_data if name not in {"team", "role", "hand_over_to"}]
+        before = {name: form.initial.get(name) for name in changed} if change else None
         if not change:
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
-        after = {name: form.cleaned_data[name] for name in form.changed_data if name not in {"team", "role"}}
+        after = {name: form.cleaned_data[name] for name in changed}
         actor = actor_of(request)
         if after or not change:
             record(
@@ -116,6 +163,9 @@ class UserAdmin(TeamScoped):
             )  # fmt: skip
         if not change:
             self._welcome(request, obj, form, actor)
+        elif "is_active" in changed and not obj.is_active:
+            came = switched_off(obj, to=form.cleaned_data["hand_over_to"], actor=actor)
+            _tell_left(self, request, came)
 
     def _welcome(self, request: HttpRequest, user: User, form: Any, actor: Actor) -> None:
         team = form.cleaned_data.get("team")
@@ -170,6 +220,7 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]  # generi
 @admin.register(Team)
 class TeamAdmin(TeamScoped):
     team_path = ""
+    form = LeavingForm
     list_display = ("name", "slug")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
@@ -195,18 +246,30 @@ class TeamAdmin(TeamScoped):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else ("slug",)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        _offer_successors(form, request)
+        return form
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        known = ("slug", "name", "reject_reasons")
+        return known if obj is None else (*known, "hand_over_to")
+
     def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if form.changed_data:
-            before = {name: form.initial.get(name) for name in form.changed_data} if change else None
-            after = {name: form.cleaned_data[name] for name in form.changed_data}
+        changed = [name for name in form.changed_data if name != "hand_over_to"]
+        if changed:
+            before = {name: form.initial.get(name) for name in changed} if change else None
+            after = {name: form.cleaned_data[name] for name in changed}
             record(
                 "team.changed", actor=actor_of(request), object_type="team", object_id=obj.pk, object_label=obj.name,
                 team_id=obj.pk, before=before, after=after,
             )  # fmt: skip
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        roles = dict(Membership.objects.filter(team=form.instance).values_list("pk", "role"))
+        known = Membership.objects.filter(team=form.instance)
+        roles = dict(known.values_list("pk", "role"))
+        had = dict(known.values_list("pk", "user"))
         formset.save()
         actor = actor_of(request)
         for membership in formset.new_objects:
@@ -215,6 +278,11 @@ class TeamAdmin(TeamScoped):
             record_membership(membership, actor, before=roles.get(membership.pk), after=membership.role)
         for membership in formset.deleted_objects:
             record_membership(membership, actor, before=membership.role, after=None)
+        kept = set(known.values_list("pk", "user", "role"))  # a row may have got another role, or another person
+        gone = {user for pk, user in had.items() if (pk, user, roles[pk]) not in kept}
+        to = form.cleaned_data.get("hand_over_to")
+        came = sum((leave(user, to=to, actor=actor) for user in User.objects.filter(pk__in=gone).order_by("pk")), Left())
+        _tell_left(self, request, came)
 
 
 @admin.register(Token)
@@ -241,6 +309,17 @@ class TokenAdmin(ReadOnly):
     def revoke(self, request: HttpRequest, tokens: "models.QuerySet[Token]") -> None:
         count = sum(revoke_token(token, actor=actor_of(request)) for token in tokens)
         self.message_user(request, _("%(count)d tokens were revoked.") % {"count": count})
+
+
+def _offer_successors(form: Any, request: HttpRequest) -> None:
+    if "hand_over_to" in form.base_fields:
+        form.base_fields["hand_over_to"].queryset = successors(request)
+
+
+def _tell_left(page: Any, request: HttpRequest, came: Left) -> None:
+    if came.handed_over or came.released:
+        text = _("Approvals handed over: %(handed)d. Given up: %(released)d.")
+        page.message_user(request, text % {"handed": came.handed_over, "released": came.released})
 
 
 def record_membership(membership: Membership, actor: Actor, *, before: str | None, after: str | None) -> None:

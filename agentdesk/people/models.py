@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
@@ -36,6 +37,9 @@ class User(AbstractUser):
     language = models.CharField(max_length=12, blank=True, default="")
     time_zone = models.CharField(max_length=64, blank=True, default="")
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
+    session_round = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Rises when all sessions of this user end."
+    )
 
     def __str__(self) -> str:
         return self.label
@@ -48,6 +52,13 @@ class User(AbstractUser):
     @property
     def is_service(self) -> bool:
         return self.kind == self.Kind.SERVICE
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """As Django's, over the round of sessions too: the sessions of an earlier one fit no more."""
+        kept = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # the stubs leave it out
+        if not self.session_round:
+            return str(kept)
+        return salted_hmac("agentdesk.people.session_round", f"{kept}:{self.session_round}", algorithm="sha256").hexdigest()
 
     def team_ids(self, *roles: Role) -> set[UUID]:
         """Teams in which this user has one of ``roles`` (any role when none is named). One query per user object."""
@@ -66,7 +77,7 @@ class User(AbstractUser):
     def active_with_roles(ids: Collection[UUID]) -> "dict[UUID, User]":
         """Those of ``ids`` who are active, as of now, each with the memberships that :meth:`team_ids` reads; fields that
         say what they may do, the rest deferred. Two queries, made for hundreds of users: an array instead of an IN list."""
-        fields = "id, password, kind, language, is_active, is_superuser"
+        fields = "id, password, session_round, kind, language, is_active, is_superuser"
         found = User.objects.raw(f"SELECT {fields} FROM people_user WHERE is_active AND id = ANY(%s)", [list(ids)])  # noqa: S608
         users = {user.pk: user for user in found}
         roles: dict[UUID, list[tuple[UUID, str]]] = defaultdict(list)

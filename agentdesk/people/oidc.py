@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from agentdesk.audit.record import Actor, record
+from agentdesk.people.leaving import leave
 from agentdesk.people.models import Membership, Role, Team, User
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,8 @@ def bring_in_line(user: User, login: SocialLogin, *, actor: Actor) -> None:
             membership, is_new = Membership.objects.get_or_create(user=user, team_id=team_id, role=role)
             if is_new:
                 _record(user, team_id, str(membership), actor, before=None, after=role)
+        if held.keys() & governed - due:
+            leave(user, to=None, actor=actor)
 
 
 def _memberships(grants: Collection[Grant]) -> set[tuple[UUID, str]]:

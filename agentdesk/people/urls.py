@@ -6,6 +6,7 @@ app_name = "people"
 urlpatterns = [
     path("", views.profile, name="profile"),
     path("theme/", views.theme, name="theme"),
+    path("sign-out-others/", views.sign_out_others, name="sign_out_others"),
     path("tokens/", views.add_token, name="add_token"),
     path("tokens/<uuid:token_id>/revoke/", views.end_token, name="end_token"),
 ]

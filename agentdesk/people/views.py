@@ -5,6 +5,7 @@ from uuid import UUID
 from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,6 +18,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.people.forms import ProfileForm, ThemeForm, TokenForm
 from agentdesk.people.models import Membership, Token, User
 from agentdesk.people.profile import change_profile
+from agentdesk.people.sessions import end_sessions
 from agentdesk.people.tokens import create_token, revoke_token
 
 
@@ -63,6 +65,17 @@ def add_token(request: HttpRequest) -> HttpResponse:
         _user(request), form.cleaned_data["name"], actor=Actor.from_request(request), expires_at=form.expires_at()
     )
     return _page(request, new_token=text)
+
+
+@login_required
+@require_POST
+def sign_out_others(request: HttpRequest) -> HttpResponse:
+    """End all sessions of the person but this one."""
+    user = _user(request)
+    end_sessions(user, actor=Actor.from_request(request))
+    update_session_auth_hash(request, user)
+    messages.success(request, _("You are signed out everywhere else."))
+    return redirect("people:profile")
 
 
 @login_required

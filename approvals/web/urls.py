@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import batch, held, saved, triaging, views
+from approvals.web import batch, held, saved, triaging, views, working
 
 app_name = "approvals"
 urlpatterns = [
@@ -22,6 +22,8 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),
     path("approvals/<uuid:approval_id>/revealed/", views.reveal, name="reveal"),
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
+    path("teams/<slug:slug>/", working.team, name="team"),
+    path("profile/pace/", working.pace, name="pace"),
     path("approvals/held/", held.held, name="held"),
     path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),
     path("approvals/<uuid:approval_id>/decision/", views.decide, name="decide"),

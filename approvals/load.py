@@ -1,0 +1,79 @@
+"""What waits for a team, and how its people get on with it: figures for those who share the work. A fixed number of queries."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from agentdesk.people.models import Membership, Role, Team, User
+from approvals.models import Approval, Claim, Decision
+from approvals.models.approvals import GUEST_TEAMS
+from approvals.states import PEOPLES_VERDICTS, Risk
+
+MEDIAN_OVER = timedelta(days=7)
+
+# approval_done finds the rows: the newest closed ones of one team.
+_MEDIAN = """
+SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM closed_at - requested_at))
+FROM approvals_approval WHERE team_id = %s AND closed_at > %s AND status = 'decided'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One reviewer's part of the work: approvals of the team that they look after now, and that they decided today."""
+
+    person: User
+    claims: int
+    decided: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much waits for the team, by risk and the gravest first; the oldest of it; ``median`` seconds from question to
+    decision over :data:`MEDIAN_OVER`, of ``closed`` decided ones (None: there were none)."""
+
+    waiting: list[tuple[Risk, int]]
+    total: int
+    oldest: Approval | None
+    closed: int
+    median: float | None
+    shares: list[Share]
+
+
+def load_of(team: Team, *, since: datetime) -> Load:
+    """The load of ``team`` now. ``since``: when today began for who reads it."""
+    own = Approval.objects.pending().filter(team=team)
+    guests = Approval.objects.pending().alias(guests=GUEST_TEAMS).filter(guests__contains=[team.pk]).exclude(team=team)
+    counted: Counter[str] = Counter()
+    for part in (own, guests):
+        counted.update(dict(part.order_by().values_list("risk").annotate(n=Count("*"))))
+    oldest = [part.order_by("requested_at").first() for part in (own, guests)]
+    with connection.cursor() as cursor:
+        cursor.execute(_MEDIAN, [team.pk, timezone.now() - MEDIAN_OVER])
+        closed, median = cursor.fetchone()
+    return Load(
+        waiting=[(risk, counted[risk]) for risk in reversed(Risk) if counted[risk]],
+        total=counted.total(),
+        oldest=min((each for each in oldest if each), key=lambda each: each.requested_at, default=None),
+        closed=closed,
+        median=None if median is None else float(median),
+        shares=_shares(team, since),
+    )
+
+
+def _shares(team: Team, since: datetime) -> list[Share]:
+    reviewers = Membership.objects.filter(team=team, role=Role.REVIEWER).values("user")
+    people = User.objects.filter(pk__in=reviewers, is_active=True, kind=User.Kind.PERSON)
+    ids = [person.pk for person in people]
+    held = Claim.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), user__in=ids)
+    held = held.filter(Q(approval__team=team) | Q(approval__reviewer_teams__contains=[team.pk]))
+    claims = dict(held.order_by().values_list("user").annotate(n=Count("*")))
+    done = Decision.objects.filter(decided_by__in=ids, decided_at__gte=since, verdict__in=PEOPLES_VERDICTS, voided_at=None)
+    done = done.filter(Q(approval__team=team) | Q(approval__reviewer_teams__contains=[team.pk]))
+    decided = dict(done.order_by().values_list("decided_by").annotate(n=Count("*")))
+    shares = [Share(person, claims.get(person.pk, 0), decided.get(person.pk, 0)) for person in people]
+    return sorted(shares, key=lambda share: share.person.label.casefold())
