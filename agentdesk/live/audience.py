@@ -114,7 +114,8 @@ def still_present[S: Seated](sockets: Collection[S]) -> dict[S, User]:
 
 @lru_cache(maxsize=10_000)
 def _session_hash(password: str, session_round: int) -> str:
-    """What sessions of a user with this (stored) password, in this round of sessions, carry. Kept, because it is asked for with every event."""
+    """What sessions of a user with this (stored) password, in this round of sessions, carry. Kept, because it is asked for
+    with every event."""
     return User(password=password, session_round=session_round).get_session_auth_hash()
 
 

@@ -32,7 +32,9 @@ def pace(request: HttpRequest) -> HttpResponse:
         raise Http404
     paces = paces_of(request.user)
     verdicts = [(verdict, count, paces.others.verdicts[verdict]) for verdict, count in paces.own.verdicts.items()]
-    return render(request, "approvals/pace.html", {"own": paces.own, "others": paces.others, "verdicts": verdicts, "quick": QUICK})
+    return render(
+        request, "approvals/pace.html", {"own": paces.own, "others": paces.others, "verdicts": verdicts, "quick": QUICK}
+    )
 
 
 def _today(user: User) -> datetime:
