@@ -1,8 +1,8 @@
 """`python -m benchmarks [NAME …] [--full]`: measure the desk against its budgets (docs/architecture.md) and print a table.
 
 Names: rules, decision, throughput, screens, tau2, inbox; without one, all. Writes nothing but a temporary folder
-and the environment of the comparison, which is kept beside the desk's own state. Exits with 1 when a budget is missed, with 2 when it could not be
-measured.
+and the environment of the comparison, which is kept beside the desk's own state. Exits with 1 when a
+budget is missed, with 2 when it could not be measured.
 """
 
 import argparse

@@ -10,8 +10,8 @@ from benchmarks.figures import percentile
 class Call:
     """One call of a task: what it should have come to, and how often it did. ``wanted``: the policy asks people about it.
 
-    ``fails``: its tool raises an error when the task's calls are made directly. ``before``: the starts of tools that its run had
-    seen when the question stood before people, in the numbers of their calls; None where nobody saw a question.
+    ``fails``: its tool raises an error when the task's calls are made directly. ``before``: the starts of tools that the run
+    had seen when the question stood before people, in the numbers of their calls; None where nobody saw a question.
     """
 
     writes: bool
