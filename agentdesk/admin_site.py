@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
+from agentdesk import masking
 from agentdesk.people.models import Role, User
 
 if TYPE_CHECKING:
@@ -127,6 +128,14 @@ class TeamScoped(ModelAdmin):
 
 class ReadOnly(TeamScoped):
     """Kept for reading: what the desk did is changed by nobody."""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """The row with its secrets masked; it is only shown, never saved."""
+        row = super().get_object(request, object_id, from_field)
+        for field in row._meta.concrete_fields if row is not None else ():
+            if isinstance(field, models.JSONField | models.TextField):
+                setattr(row, field.attname, masking.value(getattr(row, field.attname)))
+        return row
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

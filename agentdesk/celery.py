@@ -1,5 +1,6 @@
 """The Celery application. Messages are hints: ids only, no results; the sweep finds whatever a lost one left behind."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,10 @@ import kombu
 from celery import Celery
 from celery.app.amqp import AMQP
 from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+BROKER_TIMEOUT = 1  # seconds
 
 
 def route(name: str, args: Sequence[Any], *rest: Any, **options: Any) -> dict[str, str] | None:
@@ -35,7 +40,21 @@ class Wire(AMQP):
     Connection = Connection
 
 
-app = Celery("agentdesk", amqp=Wire)
+class Messages(Celery):
+    """The application, which knows whether its broker is there."""
+
+    def broker_answers(self) -> bool:
+        """Ask it, and wait for a second or two at most, or five for one that hangs."""
+        try:
+            with self.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
+                broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT, interval_start=0)
+                return bool(broker.connected)
+        except Exception as error:  # each broker's client has errors of its own; away is away
+            log.warning("the broker does not answer: %s: %s", type(error).__name__, error)
+            return False
+
+
+app = Messages("agentdesk", amqp=Wire)
 app.conf.update(
     broker_url=settings.BROKER_URL,
     broker_connection_retry_on_startup=True,
@@ -69,7 +88,15 @@ app.conf.update(
             "schedule": settings.SWEEP_SECONDS,
             "options": {"expires": 10},
         },
+        "sweep notices": {
+            "task": "agentdesk.notices.tasks.sweep",
+            "schedule": settings.SWEEP_SECONDS,
+            "options": {"expires": 10},
+        },
+        "tell of time": {"task": "approvals.tasks.tell_due", "schedule": 15, "options": {"expires": 15}},
+        "prune notices": {"task": "agentdesk.notices.tasks.prune", "schedule": 3600, "options": {"expires": 3600}},
     },
     timezone="UTC",
 )
-app.autodiscover_tasks(["approvals", "runs"])
+app.autodiscover_tasks(["agentdesk.notices", "approvals", "runs"])
+app.steps["worker"].add("runs.tasks:LookoutStep")

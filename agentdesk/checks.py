@@ -14,7 +14,9 @@ from django.utils.module_loading import import_string
 
 from agentdesk.people.models import Team
 from agentdesk.people.oidc import MalformedRoles, role_map, unknown_teams
+from approvals.models.tools import LONGEST_HOLD_SECONDS
 from approvals.policy.clock import is_zone
+from approvals.states import Risk
 from runs import threads
 from runs.engine.locks import POOLED, is_pooled
 
@@ -58,6 +60,20 @@ def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         return []
     hint = "Name one of the IANA database, such as Europe/Berlin."
     return [Error(f"DESK_TIME_ZONE is {settings.DESK_TIME_ZONE!r}, which is no time zone.", hint=hint, id="agentdesk.E020")]
+
+
+@register
+def check_hold_seconds(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A setting that names no risk, or no seconds, would hold nothing, and nobody would know."""
+    wrong = [
+        f"{risk}={held}"
+        for risk, held in settings.HOLD_SECONDS.items()
+        if risk not in Risk.values or not held.isascii() or not held.isdigit() or int(held) > LONGEST_HOLD_SECONDS
+    ]
+    if not wrong:
+        return []
+    hint = f"Whole seconds up to {LONGEST_HOLD_SECONDS} for low, medium, high or critical, such as medium=5,high=10."
+    return [Error(f"AGENTDESK_HOLD_SECONDS: {', '.join(wrong)} cannot be used.", hint=hint, id="agentdesk.E021")]
 
 
 @register

@@ -14,7 +14,6 @@ from agentdesk.celery import app
 log = logging.getLogger(__name__)
 
 LOCKS = 0x41444B  # the namespace of the advisory locks that living worker processes hold
-BROKER_TIMEOUT = 1  # seconds
 
 _migrated = False
 
@@ -36,7 +35,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "unavailable", "database": "away"}, status=503)
     if not migrated:
         return JsonResponse({"status": "unavailable", "database": "ok", "migrations": "missing"}, status=503)
-    degraded = [*([] if workers else ["workers"]), *([] if _broker_answers() else ["broker"])]
+    degraded = [*([] if workers else ["workers"]), *([] if app.broker_answers() else ["broker"])]
     status: dict[str, Any] = {"status": "degraded" if degraded else "ok", "database": "ok", "migrations": "applied"}
     return JsonResponse({**status, "workers": workers, "degraded": degraded})
 
@@ -60,13 +59,3 @@ def _living_workers() -> int:
             [LOCKS],
         )
         return int(cursor.fetchone()[0])
-
-
-def _broker_answers() -> bool:
-    try:
-        with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
-            broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT, interval_start=0)
-            return bool(broker.connected)
-    except Exception as error:  # each broker's client has errors of its own; away is away
-        log.warning("the broker does not answer: %s: %s", type(error).__name__, error)
-        return False

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "agentdesk.people",
     "agentdesk.audit",
     "agentdesk.live",
+    "agentdesk.notices",
     "approvals",
     "runs",
     "agentdesk.apps.DeskAdminConfig",
@@ -233,10 +234,20 @@ DESK_TIME_ZONE = env.str("DESK_TIME_ZONE", default="UTC")  # of rules that look 
 LOCALE_PATHS = [BASE_DIR / "locale"]
 _EMAIL = env.email_url("EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
 vars().update(_EMAIL)
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="AgentDesk <agentdesk@localhost>")
+
+# --- Notifications ------------------------------------------------------------------------------------------
+NOTICES_MAIL = bool(env.str("EMAIL_URL", default=""))  # people are written to only where somebody has set up e-mail
+# Hosts that webhooks may reach although they are private, and without TLS: for development, tests and a receiver of your own.
+NOTICES_PRIVATE_HOSTS: list[str] = env.list("NOTICES_PRIVATE_HOSTS", default=[])
+NOTICES_KEEP_DAYS = env.int("NOTICES_KEEP_DAYS", default=30)  # of deliveries and their log
 
 # --- Runs and approvals -------------------------------------------------------------------------------------
 APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)
+# Seconds for which an approval may be taken back before its asker hears of it, by risk, such as "medium=5,high=10"; what is not
+# named is let go at once, and a tool's own row counts before it (approvals/holding.py).
+HOLD_SECONDS: dict[str, str] = env.dict("AGENTDESK_HOLD_SECONDS", default={"medium": "5", "high": "10", "critical": "30"})
 CHECKPOINT_POOL = env.int("CHECKPOINT_POOL", default=16)
 CHECKPOINTER = env.str("CHECKPOINTER", default="postgres")  # or the dotted path of a function: runs/engine/foreign.py
 # Days for which checkpoints of ended runs are kept, by state, such as "succeeded=30,failed=90"; what is not named: for good.
@@ -249,6 +260,13 @@ RUN_LIMITS: dict[str, int | Decimal] = {
     "cost": Decimal(20), "output_chars": 200_000, "active_seconds": 7200, "wall_seconds": 3600,
     "concurrent_runs": 100, "pending_approvals": 1000,
 }  # fmt: skip
+
+# --- Secrets in what is shown (agentdesk/masking.py): more names of fields, and more patterns as a JSON list ------------------
+MASKED_NAMES: list[str] = [
+    "password", "passwd", "pwd", "passphrase", "secret", "token", "api_key", "access_key", "secret_key", "private_key",
+    "authorization", "cookie", "credentials", "cvv", "cvc", *env.list("MASKED_NAMES", default=[]),
+]  # fmt: skip
+MASKED_PATTERNS: list[str] = env.json("MASKED_PATTERNS", default=[])
 
 # --- Logs: one JSON object a line ---------------------------------------------------------------------------
 LOGGING: dict[str, Any] = {

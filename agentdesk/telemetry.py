@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from agentdesk import masking
+
 _about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed in place
 
 
@@ -34,9 +36,9 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": masking.text(record.getMessage()),
             **_about.get(),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = masking.text(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

@@ -21,6 +21,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("audit/", include("agentdesk.audit.urls")),
+    path("profile/notifications/", include("agentdesk.notices.urls")),
     path("profile/", include("agentdesk.people.urls")),
     path("", include("approvals.web.urls")),
     path("", include("runs.web.urls")),

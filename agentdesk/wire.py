@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from ninja import Schema
 from pydantic import AfterValidator, Field
 
+from agentdesk import masking
 from agentdesk.digests import TAG, Json, decode
 from agentdesk.people.models import User
 
@@ -45,6 +46,11 @@ def plain(stored: Json) -> Any:
         return _plain_map(stored.get("v"))
     value = decode(stored)
     return value if isinstance(value, int | str) else str(stored.get("v"))
+
+
+def shown(stored: Json) -> Any:
+    """The same with its secrets masked: what the API and the command line give to whoever reads."""
+    return masking.value(plain(stored))
 
 
 def _plain_map(pairs: Json) -> Any:

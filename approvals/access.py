@@ -45,6 +45,15 @@ def why_not(user: User, approval: Approval) -> str | None:
     return None
 
 
+def may_reveal(user: User, approval: Approval) -> bool:
+    """Whether the user may open what is masked: reviewers who decide about it, operators and admins of its team. No program."""
+    if not user.is_active or user.is_service:
+        return False
+    if user.is_superuser or user.team_ids(Role.REVIEWER) & approval.reviewing_teams():
+        return True
+    return approval.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
+
+
 def has_second_factor(user: User) -> bool:
     """Whether sign-in asks this user for more than a password."""
     asked_for = Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.RECOVERY_CODES)

@@ -11,8 +11,9 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from agentdesk.audit.record import Actor
-from agentdesk.wire import PAGE_SIZE, REFUSALS, Args, Failure, Limit, Page, Text, Value, caller, plain, slice_of
-from approvals import decisions
+from agentdesk.people.models import User
+from agentdesk.wire import PAGE_SIZE, REFUSALS, Args, Failure, Limit, Page, Text, Value, caller, plain, shown, slice_of
+from approvals import decisions, sources
 from approvals.asked import Question, ask
 from approvals.errors import AlreadyDecided, ApprovalError, InvalidAnswer, NotCurrent
 from approvals.models import Approval, Decision
@@ -37,10 +38,12 @@ class DecisionOut(Schema):
     via: str
 
     @classmethod
-    def of(cls, decision: Decision) -> Self:
+    def of(cls, decision: Decision, *, exact: bool = False) -> Self:
+        """``exact``: for the program that asked, which has to do exactly this; for others, secrets are masked."""
+        told = plain if exact else shown
         return cls(
-            id=decision.id, verdict=Verdict(decision.verdict), version=decision.version, args=plain(decision.args),
-            digest=decision.digest, answer=plain(decision.answer), message=decision.message,
+            id=decision.id, verdict=Verdict(decision.verdict), version=decision.version, args=told(decision.args),
+            digest=decision.digest, answer=told(decision.answer), message=decision.message,
             decided_by=decision.decided_by_label, decided_at=decision.decided_at, via=decision.via,
         )  # fmt: skip
 
@@ -76,25 +79,31 @@ class ApprovalOut(Schema):
     expires_at: datetime | None
     closed_at: datetime | None
     reopened_because: str
-    decision: DecisionOut | None
+    release_at: datetime | None = Field(description="While held: until then whoever may decide can take the decision back.")
+    decision: DecisionOut | None = Field(description="None while it is held.")
     url: str
 
     @classmethod
-    def of(cls, approval: Approval) -> Self:
-        """``approval`` with ``team`` and ``decisions`` loaded, or each costs a query."""
+    def of(cls, approval: Approval, reader: User | None = None) -> Self:
+        """``approval`` with ``team`` and ``decisions`` loaded, or each costs a query. Secrets are masked, unless the ``reader``
+        is the very program that asked."""
         standing = approval.standing
+        is_held = approval.status == State.HELD
+        exact = reader is not None and reader.pk == approval.requester_id and sources.get(approval.source) is None
+        told = plain if exact else shown
         return cls(
             id=approval.id, status=State(approval.status), kind=Kind(approval.kind), source=approval.source,
             source_ref=approval.source_ref, agent=approval.agent, agent_version=approval.agent_version,
-            team=approval.team.slug, action=approval.action, args=plain(approval.args),
-            asked_args=plain(approval.asked_args), args_schema=approval.args_schema, description=approval.description,
-            reason=approval.reason, subject=approval.subject, payload=plain(approval.payload),
+            team=approval.team.slug, action=approval.action, args=told(approval.args),
+            asked_args=told(approval.asked_args), args_schema=approval.args_schema, description=told(approval.description),
+            reason=told(approval.reason), subject=told(approval.subject), payload=told(approval.payload),
             allowed=approval.allowed, answer_schema=approval.answer_schema, risk=Risk(approval.risk),
             effect=approval.effect, egress=approval.egress, requirements=approval.requirements,
             policy_version=approval.policy_version, digest=approval.digest, version=approval.version,
             need=approval.need, requested_at=approval.requested_at, expires_at=approval.expires_at,
             closed_at=approval.closed_at, reopened_because=approval.reopened_because,
-            decision=DecisionOut.of(standing) if standing else None,
+            release_at=standing.release_at if is_held and standing else None,
+            decision=DecisionOut.of(standing, exact=exact) if standing and not is_held else None,
             url=settings.AGENTDESK_URL + reverse("approvals:detail", args=[approval.id]),
         )  # fmt: skip
 
@@ -157,7 +166,7 @@ def list_approvals(
     approvals = Approval.objects.visible_to(caller(request)).select_related("team").prefetch_related("decisions")
     approvals = approvals.filter(**{field: value for field, value in wanted.items() if value is not None})
     page = slice_of(approvals, cursor, limit)
-    return Page[ApprovalOut](items=[ApprovalOut.of(approval) for approval in page.rows], next=page.next)
+    return Page[ApprovalOut](items=[ApprovalOut.of(approval, caller(request)) for approval in page.rows], next=page.next)
 
 
 @router.get("/{approval_id}", response={200: ApprovalOut, REFUSALS: Failure}, summary="One approval")
@@ -165,7 +174,7 @@ def get_approval(request: HttpRequest, approval_id: UUID) -> ApprovalOut:
     approval = Approval.objects.visible_to(caller(request)).select_related("team").filter(pk=approval_id).first()
     if approval is None:
         raise Http404
-    return ApprovalOut.of(approval)
+    return ApprovalOut.of(approval, caller(request))
 
 
 @router.post("/{approval_id}/decision", response={200: DecidedOut, REFUSALS: Failure}, summary="Decide an approval")
@@ -180,14 +189,21 @@ def decide(request: HttpRequest, approval_id: UUID, payload: DecisionIn) -> Deci
     return DecidedOut(approval=outcome.approval.id, status=State(outcome.approval.status), have=outcome.have, need=outcome.need)
 
 
+@router.post("/{approval_id}/recall", response={200: ApprovalOut, REFUSALS: Failure}, summary="Take a held decision back")
+def recall(request: HttpRequest, approval_id: UUID) -> ApprovalOut:
+    """The question stands again, as the next version. 409 ``released``: it is not held any more."""
+    approval = decisions.recall(approval_id, actor=Actor.from_request(request, "api"))
+    return ApprovalOut.of(approval)
+
+
 @router.post("", response={200: AskedOut, 201: AskedOut, REFUSALS: Failure}, summary="Ask people")
 def ask_people(request: HttpRequest, payload: AskIn) -> Status[AskedOut]:
     """For programs whose agents this desk does not run: send what the agent wants to do, before it does it. The rules
     decide as for any action. 201: people are asked. 200: a rule allows it, or this ``request_key`` was asked before.
     403 ``denied``: a rule forbids it. The program keeps its agent from acting; the desk cannot."""
     asked = ask(Question(**payload.model_dump()), actor=Actor.from_request(request, "api"))
-    shown = ApprovalOut.of(asked.approval) if asked.approval else None
-    return Status(201 if asked.new else 200, AskedOut(verdict=asked.verdict, approval=shown, evaluation=asked.evaluation_id))
+    told = ApprovalOut.of(asked.approval, caller(request)) if asked.approval else None
+    return Status(201 if asked.new else 200, AskedOut(verdict=asked.verdict, approval=told, evaluation=asked.evaluation_id))
 
 
 def conflict_facts(error: ApprovalError) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def _facts(question: Question, team: Team, tool: Tool) -> Facts:
         egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run",
         schema_changed=tool.is_changed or is_bare, run_input=None,
         schema_version=_schema_version(question), confidence=question.confidence,
+        bounds=tools.bounds_of(tool),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The reviewers' verb, ``decide``: votes are counted until there is a decision, which may be recalled, or time is over."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Unpack
 from uuid import UUID
 
@@ -14,14 +14,14 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import encode
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
-from approvals import access, moves
+from approvals import access, holding, moves
 from approvals.errors import ApprovalError, Expired, NotAllowed, NotCurrent, NotFound, Released
 from approvals.models import Approval, Decision, Review
 from approvals.models.evaluations import Occasion
 from approvals.policy.record import evaluate_action
-from approvals.policy.requirements import Requirements
-from approvals.requests import reopen
-from approvals.signals import decided, tell
+from approvals.policy.requirements import Requirements, escalated
+from approvals.requests import expiry, reopen
+from approvals.signals import decided, reminded, requested, tell
 from approvals.states import Status, Verdict
 from approvals.votes import (
     Post,
@@ -73,7 +73,7 @@ def decide(approval_id: UUID | str, *, actor: Actor, **post: Unpack[Post]) -> Ou
             refusal = error
         except Expired as error:
             _expire(approval)
-            refusal = error
+            refusal = NotCurrent(approval) if approval.is_pending else error  # another team was asked: look again
     if refusal is not None:
         raise refusal
     faults.at("decision.commit.after")
@@ -81,10 +81,26 @@ def decide(approval_id: UUID | str, *, actor: Actor, **post: Unpack[Post]) -> Ou
 
 
 def expire_due(limit: int = 100) -> int:
-    """Expire pending approvals whose time is over, at most ``limit``; approvals that others hold are left for later."""
+    """Expire or escalate pending approvals whose time is over, at most ``limit``; those that others hold are left for later."""
     with transaction.atomic():
         due = Approval.objects.filter(status=Status.PENDING, expires_at__lte=timezone.now()).order_by("expires_at")
         return sum(_expire(approval) for approval in due.select_for_update(skip_locked=True)[:limit])
+
+
+def remind_due(limit: int = 100) -> int:
+    """Remind the reviewers of pending approvals, once each, at most ``limit``; those that others hold are left for later."""
+    with transaction.atomic():
+        now = timezone.now()
+        due = Approval.objects.filter(status=Status.PENDING, remind_at__lte=now).order_by("remind_at")
+        return sum(_remind(approval, now) for approval in due.select_for_update(skip_locked=True)[:limit])
+
+
+def _remind(approval: Approval, now: datetime) -> bool:
+    if not moves.move(approval, Status.PENDING, remind_at=None, reminded_at=now):
+        return False
+    moves.enter(approval, "approval.reminded", actor=Actor.desk(), after={"expires_at": approval.expires_at})
+    tell(reminded, approval)
+    return True
 
 
 @transaction.atomic
@@ -207,29 +223,50 @@ def _count(approval: Approval, vote: Vote, mine: Review, before: dict[str, Any] 
         action = "approval.reviewed" if before is None else "approval.modified"
         moves.enter(approval, action, actor=vote.actor, before=before, after=after, content=content)
         return Outcome(approval, None, have, need)
-    if not moves.move(approval, Status.DECIDED):
+    release_at = holding.until(approval, mine.verdict)
+    status = Status.DECIDED if release_at is None else Status.HELD
+    if not moves.move(approval, status):
         raise NotCurrent(approval)
     faults.at("decision.write.before")
-    decision = _conclude(approval, vote, mine)
+    decision = _conclude(approval, vote, mine, release_at)
     faults.at("decision.write.after")
     moves.enter(
         approval, "approval.decided", actor=vote.actor, before={**(before or {}), "status": Status.PENDING},
-        after={**after, "verdict": decision.verdict, "status": Status.DECIDED, "decision": decision.pk}, content=content,
+        after={**after, "verdict": decision.verdict, "status": status, "decision": decision.pk,
+               **({"release_at": release_at} if release_at else {})}, content=content,
     )  # fmt: skip
-    tell(decided, approval)
+    if release_at is None:
+        tell(decided, approval)
     return Outcome(approval, decision, have, need)
 
 
-def _conclude(approval: Approval, vote: Vote, mine: Review) -> Decision:
+def _conclude(approval: Approval, vote: Vote, mine: Review, release_at: datetime | None) -> Decision:
     verdict = final_verdict(approval, Verdict(mine.verdict), approval.digest)
     return moves.conclude(
         approval, verdict, actor=vote.actor, message=vote.message, view_digest=vote.view_digest[:71],
         answer=encode(vote.answer) if verdict == Verdict.RESPOND else None, seconds_open=vote.seconds_open,
-        id=vote.decision_id or new_id(),
+        id=vote.decision_id or new_id(), release_at=release_at,
     )  # fmt: skip
 
 
+def _escalate(approval: Approval) -> bool:
+    """Ask another team too, once, and give it as long as the first had. Votes so far stay."""
+    before = {"teams": sorted(map(str, approval.reviewing_teams())), "expires_at": approval.expires_at}
+    wanted = escalated(approval.requirements)
+    moved = moves.move(
+        approval, Status.PENDING, requirements=wanted, reviewer_teams=[UUID(team) for team in wanted["teams"]],
+        escalated_at=timezone.now(), expires_at=expiry(approval.kind, wanted),
+    )  # fmt: skip
+    if moved:
+        after = {"teams": wanted["teams"], "expires_at": approval.expires_at}
+        moves.enter(approval, "approval.escalated", actor=Actor.desk(), before=before, after=after)
+        tell(requested, approval)
+    return moved
+
+
 def _expire(approval: Approval) -> bool:
+    if approval.requirements.get("escalate_to") and approval.escalated_at is None:
+        return _escalate(approval)
     if not moves.move(approval, Status.EXPIRED):
         return False
     moves.conclude(approval, Verdict.EXPIRE, actor=Actor.desk())

@@ -64,6 +64,12 @@ class Released(ApprovalError):
     code = "released"
 
 
+class Taken(ApprovalError):
+    """Somebody else was first."""
+
+    code = "taken"
+
+
 class TooLarge(ApprovalError):
     """The question is too large."""
 

@@ -21,7 +21,7 @@ from approvals.states import Status
 def mark_delivered(decision_ids: Collection[UUID], *, unused: str = "") -> int:
     """These were handed over to their asker, or never will be, for the reason ``unused``. Returns how many that was news of."""
     faults.at("delivered.before")
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         waiting = Decision.objects.filter(pk__in=decision_ids, delivered_at__isnull=True)
         found = list(waiting.select_for_update(of=("self",)).select_related("approval").order_by("pk"))
         waiting.filter(pk__in=[decision.pk for decision in found]).update(delivered_at=timezone.now())
@@ -67,8 +67,9 @@ def release_due(limit: int = 100) -> int:
         for approval in held.select_for_update(of=("self",), skip_locked=True)[:limit]:
             if moves.move(approval, Status.DECIDED):
                 moves.enter(
-                    approval, "approval.decided", actor=Actor.desk(), after={"status": Status.DECIDED, "released": True}
-                )
+                    approval, "decision.released", actor=Actor.desk(), before={"status": Status.HELD},
+                    after={"status": Status.DECIDED},
+                )  # fmt: skip
                 tell(decided, approval)
                 released += 1
         return released

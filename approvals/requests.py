@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -73,27 +72,21 @@ def request_approval(ask: Ask, *, actor: Actor) -> tuple[Approval, bool]:
     if known is None:
         try:
             with transaction.atomic():
-                faults.at("approval.insert.before")
-                approval = _create(ask)
-                faults.at("approval.insert.after")
+                return _make(ask, actor), True
         except IntegrityError:
             known = Approval.objects.filter(request_key=ask.request_key).first()
             if known is None:
                 raise
-        else:
-            moves.enter(
-                approval,
-                "approval.requested",
-                actor=actor,
-                after={"digest": approval.digest, "version": 1, "requirements": approval.requirements},
-                content={"args": approval.args, "reason": ask.reason, "description": ask.description},
-            )
-            moves.show(approval)
-            tell(requested, approval)
-            return approval, True
     if (known.source, known.source_ref, _asked_digest(known)) != (ask.source, ask.source_ref, ask.digest):
         raise KeyReused
     return known, False
+
+
+def request_new(ask: Ask, *, actor: Actor) -> tuple[Approval, bool]:
+    """The same for a key that nobody can have used, such as one made of an id that is new; in the caller's transaction. Raises
+    InvalidAsk, TooLarge."""
+    _check(ask)
+    return _make(ask, actor), True
 
 
 @transaction.atomic
@@ -145,7 +138,7 @@ def reopen(approval_id: UUID | str, because: str, actor: Actor, *, action: str =
     _void(approval, because, actor)
     moved = moves.move(
         approval, Status.PENDING, version=approval.version + 1, reopened_because=because,
-        expires_at=_expiry(approval.kind, approval.requirements),
+        expires_at=expiry(approval.kind, approval.requirements), remind_at=reminder(approval.requirements),
     )  # fmt: skip
     if not moved:
         raise NotCurrent(approval)
@@ -174,11 +167,14 @@ def caution(approval_id: UUID | str, because: str, actor: Actor) -> bool:
     return moved
 
 
-@transaction.atomic
 def touch(approval_id: UUID | str) -> None:
     """What the approval's page shows beside it has changed, such as the call's result: let open pages know."""
-    if Approval.objects.filter(pk=approval_id).update(revision=F("revision") + 1):
-        moves.show(Approval.objects.only("revision").get(pk=approval_id))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE approvals_approval SET revision = revision + 1 WHERE id = %s RETURNING id, revision", [approval_id]
+        )
+        for id_, revision in cursor.fetchall():
+            moves.show(Approval(pk=id_, revision=revision))
 
 
 def void(decision: Decision, because: str) -> bool:
@@ -224,6 +220,23 @@ def check_size(*parts: Any) -> None:
         raise TooLarge(_("This is %(size)d bytes; %(limit)d are allowed.") % {"size": size, "limit": limit})
 
 
+def _make(ask: Ask, actor: Actor) -> Approval:
+    """A new approval, on record. Raises IntegrityError for a key that is known."""
+    faults.at("approval.insert.before")
+    approval = _create(ask)
+    faults.at("approval.insert.after")
+    moves.enter(
+        approval,
+        "approval.requested",
+        actor=actor,
+        after={"digest": approval.digest, "version": 1, "requirements": approval.requirements},
+        content={"args": approval.args, "reason": ask.reason, "description": ask.description},
+    )
+    moves.show(approval)
+    tell(requested, approval)
+    return approval
+
+
 def _create(ask: Ask) -> Approval:
     requirements = freeze(ask.requirements, ask.team_id)
     args = encode(dict(ask.args))
@@ -236,12 +249,19 @@ def _create(ask: Ask) -> Approval:
         allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
         response_schema=encode(ask.response_schema), risk=ask.risk, effect=ask.effect, egress=ask.egress,
         requirements=requirements, evaluation=ask.evaluation,
-        policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=_expiry(ask.kind, requirements),
+        policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=expiry(ask.kind, requirements),
+        remind_at=reminder(requirements),
     )  # fmt: skip
 
 
-def _expiry(kind: str, requirements: Mapping[str, Any]) -> Any:
-    """When it expires. A call in doubt never does: nobody may guess what became of it."""
+def reminder(requirements: Mapping[str, Any]) -> "datetime | None":
+    """When its reviewers are to be reminded, asked now; None: never."""
+    seconds = requirements.get("remind_after")
+    return None if seconds is None else timezone.now() + timedelta(seconds=seconds)
+
+
+def expiry(kind: str, requirements: Mapping[str, Any]) -> "datetime | None":
+    """When it expires, asked now. A call in doubt never does: nobody may guess what became of it."""
     if kind == Kind.IN_DOUBT:
         return None
     seconds = requirements.get("expires_after")

@@ -1,5 +1,7 @@
 """Kill switches: a tool, an agent, the whole desk. Off takes effect at the next gate, for calls that were approved too.
 
+The desk may also be put in dry run: then writes are said and not done.
+
 Switching off is always right and never refused as stale; switching on is, when somebody has switched off again meanwhile.
 """
 
@@ -11,16 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor, record
-from approvals.models import Halt, Tool
+from approvals.models import Halt, Rehearsal, Tool
+from approvals.models.switches import DeskWide
 
 HALTED = "The desk is switched off: no call is started."
 
 
 class Stale(Exception):
-    """Somebody has switched it off again since it was shown."""
+    """Somebody has switched it off, or begun a dry run, again since it was shown."""
 
-    def __init__(self) -> None:
-        super().__init__(_("Somebody switched it off again since you opened this page. Look at it once more."))
+    def __init__(self, told: str = "") -> None:
+        super().__init__(told or _("Somebody switched it off again since you opened this page. Look at it once more."))
 
 
 @transaction.atomic
@@ -45,27 +48,47 @@ def switch(thing: Any, *, on: bool, actor: Actor, because: str = "", seen: datet
 
 def halt(actor: Actor, because: str = "") -> bool:
     """Switch the whole desk off. False: it was off already."""
+    return _begin(Halt, "desk.switched_off", actor, because)
+
+
+def end_halt(halt_id: Any, actor: Actor) -> bool:
+    """Switch the desk on again, as the one who saw this halt meant it. False: it was over already. Raises Stale when there is
+    another one by now."""
+    return _end(Halt, halt_id, "desk.switched_on", actor)
+
+
+def rehearse(actor: Actor, because: str = "") -> bool:
+    """Put the whole desk in dry run: from the next gate on nothing is written. False: it was already."""
+    return _begin(Rehearsal, "desk.dry_run_began", actor, because)
+
+
+def end_rehearsal(rehearsal_id: Any, actor: Actor) -> bool:
+    """End the dry run of the desk, as the one who saw this one meant it. False: it was over already. Raises Stale when there is
+    another one by now."""
+    again = _("Somebody began another dry run since you opened this page. Look at it once more.")
+    return _end(Rehearsal, rehearsal_id, "desk.dry_run_ended", actor, again)
+
+
+def _begin(kind: type[DeskWide], action: str, actor: Actor, because: str) -> bool:
     try:
         with transaction.atomic():
-            standing = Halt.objects.create(began_by_label=actor.label[:200], because=because[:300])
-            _enter("desk.switched_off", standing, actor, {"because": because[:300]})
+            standing = kind._default_manager.create(began_by_label=actor.label[:200], because=because[:300])
+            _enter(action, standing, actor, {"because": because[:300]})
     except IntegrityError:
-        if not Halt.standing().exists():
+        if not kind.standing().exists():
             raise
         return False
     return True
 
 
 @transaction.atomic
-def end_halt(halt_id: Any, actor: Actor) -> bool:
-    """Switch the desk on again, as the one who saw this halt meant it. False: it was over already. Raises Stale when there is
-    another one by now."""
-    ended = Halt.standing().filter(pk=halt_id).update(ended_at=timezone.now(), ended_by_label=actor.label[:200])
+def _end(kind: type[DeskWide], pk: Any, action: str, actor: Actor, again: str = "") -> bool:
+    ended = kind.standing().filter(pk=pk).update(ended_at=timezone.now(), ended_by_label=actor.label[:200])
     if not ended:
-        if Halt.standing().exists():
-            raise Stale
+        if kind.standing().exists():
+            raise Stale(again)
         return False
-    _enter("desk.switched_on", Halt.objects.get(pk=halt_id), actor, {})
+    _enter(action, kind._default_manager.get(pk=pk), actor, {})
     return True
 
 
@@ -78,5 +101,5 @@ def why_off(tool: Tool, *, halted: bool, agent_enabled: bool = True) -> str:
     return "" if tool.enabled else f"The tool {tool.name} is switched off."
 
 
-def _enter(action: str, standing: Halt, actor: Actor, after: dict[str, Any]) -> None:
+def _enter(action: str, standing: DeskWide, actor: Actor, after: dict[str, Any]) -> None:
     record(action, actor=actor, object_type="desk", object_id=standing.pk, object_label="AgentDesk", after=after)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from approvals import decisions, handover, sources
+from approvals import decisions, handover, notices, sources, triage
 from approvals.signals import decided, tell
 
 BATCH = 200
@@ -16,9 +16,19 @@ FEW = 20
 
 @shared_task
 def sweep() -> None:
-    """Expire what is due, release what may no longer be recalled, tell again of decisions that still wait for their asker."""
+    """Expire, escalate and remind what is due, release what may no longer be recalled, end claims and snoozes whose time is
+    over, tell again of decisions that still wait for their asker."""
     decisions.expire_due(BATCH)
+    decisions.remind_due(BATCH)
     handover.release_due(BATCH)
+    triage.lapse_due(BATCH)
+    triage.wake_due(BATCH)
     late = handover.undelivered(LATE).exclude(approval__source__in=sources.seeking())
     for decision in late.select_related("approval").order_by("?")[:FEW]:
-        tell(decided, decision.approval)
+        tell(decided, decision.approval, again=True)
+
+
+@shared_task
+def tell_due() -> None:
+    """Tell people and places outside of approvals whose time is running out."""
+    notices.tell_due()

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import digest, encode
 from approvals.models import Tool
-from approvals.models.tools import Effect
+from approvals.models.tools import Effect, Results
+from approvals.policy.fences import Bounds
 from approvals.states import Risk
 
 
@@ -64,7 +65,7 @@ def seen(agent: str, team_id: UUID, code: Code, run_id: UUID | None = None) -> T
     """
     fields = code.fields
     known = {"team_id": team_id, **fields, **checked(code.labels), "labels_from": "run"}
-    tool, created = Tool.objects.get_or_create(agent=agent, name=code.name, defaults=known)
+    tool, created = Tool.objects.select_related("breaker").get_or_create(agent=agent, name=code.name, defaults=known)
     if created:
         alarm = "A tool was used that nobody had registered."
         _enter("tool.unknown", tool, Actor.desk(), run_id=run_id, after={"alarm": alarm, "schema": tool.schema_version})
@@ -140,9 +141,25 @@ def _leaves(value: Any, path: str) -> dict[str, Any]:
     return {path: value}
 
 
+def bounds_of(tool: Tool, **run: Any) -> Bounds:
+    """The fences around a call of this tool. ``run``: what its run has to do with them."""
+    return Bounds(
+        ties=tool.scope_of,
+        recipients_at=tool.recipients_at,
+        recipients=tool.recipients,
+        beyond=tool.beyond,
+        data=tool.data,
+        **run,
+    )
+
+
 def checked(labels: Mapping[str, Any]) -> dict[str, Any]:
     """Labels that a tool's metadata may set; a value nobody knows is left at the careful default."""
-    known: dict[str, Any] = {key: bool(labels[key]) for key in ("egress", "idempotent") if key in labels}
+    known: dict[str, Any] = {key: bool(labels[key]) for key in ("egress", "idempotent", "dry_run") if key in labels}
+    if labels.get("results") in Results.values:
+        known["results"] = labels["results"]
+    if isinstance(data := labels.get("data"), str) and len(data) <= 60:
+        known["data"] = data
     if labels.get("effect") in Effect.values:
         known["effect"] = labels["effect"]
     if labels.get("risk") in Risk.values:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode
@@ -17,8 +18,9 @@ from agentdesk.people.models import User
 from approvals import access, answers
 from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed, NotCurrent
 from approvals.models import Approval, Review
-from approvals.models.rules import Effect
+from approvals.models.rules import Effect, Rule
 from approvals.policy.evaluate import Facts
+from approvals.policy.fences import Bounds
 from approvals.policy.replay import facts_of
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size
@@ -114,9 +116,11 @@ def changed_args(approval: Approval, vote: Vote) -> dict[str, Any]:
     """The arguments as the sender changed them, in the types of those asked. Raises InvalidAnswer."""
     if not isinstance(vote.args, Mapping):
         raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
-    args: dict[str, Any] = answers.keep_types(decode(approval.args), dict(vote.args))
+    exact = decode(approval.args)
+    args: dict[str, Any] = answers.keep_types(exact, masking.restored(exact, dict(vote.args)))
     errors = answers.problems(approval.args_schema, args)
-    if errors:
+    told = _("A secret in this is masked. Reveal it before you change the text around it.")
+    if errors := errors | {path: [told] for path in masking.left_masked(exact, args)}:
         raise InvalidAnswer(errors)
     return args
 
@@ -129,13 +133,18 @@ def facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
         agent=approval.agent, team_id=approval.team_id, action=approval.action, args=args, effect=approval.effect,
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
         run_input=asked.run_input if asked else None, confidence=asked.confidence if asked else None,
+        origins=asked.origins.changed(asked.args, args) if asked and asked.origins else None,
+        bounds=asked.bounds if asked else Bounds(),
     )  # fmt: skip
 
 
 def united(approval: Approval, verdict: str, wanted: Mapping[str, Any], rules: list[dict[str, Any]]) -> Requirements:
     """What was required, and what the policy wants for changed arguments on top. Raises NotAllowed where a rule denies them."""
     if verdict == Effect.DENY:
-        names = ", ".join(rule["name"] for rule in rules if rule["matched"] and rule["verdict"] == Effect.DENY)
+        in_force = [rule for rule in rules if rule["matched"] and rule["mode"] == Rule.Mode.ACTIVE]
+        names = ", ".join(rule["name"] for rule in in_force if rule["verdict"] == Effect.DENY)
+        if not names:
+            raise NotAllowed(_("With the changed arguments the call goes beyond what its run or its tool may reach."))
         raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})
     if verdict == Effect.ALLOW:
         return unite([approval.requirements])
@@ -178,7 +187,8 @@ def is_same_post(approval: Approval, vote: Vote, mine: Review) -> bool:
     if vote.verdict == Verdict.MODIFY and vote.args is not None:
         made_now = vote.version + 1 == mine.version  # the first post made this version
         unchanged = vote.version == mine.version and mine.digest == vote.digest
-        return (made_now or unchanged) and digest_with(approval, vote.args) == mine.digest
+        args = masking.restored(decode(approval.args), dict(vote.args))
+        return (made_now or unchanged) and digest_with(approval, args) == mine.digest
     if (vote.verdict, vote.version) != (mine.verdict, mine.version) or vote.digest != approval.digest:
         return False
     return vote.verdict != Verdict.RESPOND or _answer_digest(approval, vote.answer) == mine.digest

@@ -50,6 +50,7 @@ class Stage:
             "AGENTDESK_AGENTS": str(HERE / "agents/langgraph.json"), "BENCH_STARTS": str(self.starts),
             "BENCH_SHOPS": str(self.folder / "shops"),
             "DJANGO_SETTINGS_MODULE": "agentdesk.settings", "LOG_LEVEL": "WARNING",
+            "AGENTDESK_HOLD_SECONDS": "",  # a decision's way is measured, not how long people may take it back
         }  # fmt: skip
         self.desk.environment = dict(os.environ)
         os.environ["DATABASE_POOL"] = "32"  # this process plays many clients

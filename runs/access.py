@@ -29,6 +29,13 @@ def may_erase(user: User, run: Run) -> bool:
     return user.is_active and (user.is_superuser or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN))
 
 
+def may_reveal(user: User, run: Run) -> bool:
+    """Open what is masked on a run's page: people who are operators or admins of its team. No program."""
+    if not user.is_active or user.is_service:
+        return False
+    return user.is_superuser or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
+
+
 def may_see_traceback(user: User, run: Run) -> bool:
     """Tracebacks may hold anything that the agent's code had in hand: operators and admins only."""
     return user.is_active and (user.is_superuser or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN))

@@ -26,7 +26,8 @@ from runs.limits import LIMITS, MOST, field_of, stored
 from runs.models import Agent, ModelPrice, PinnedAnswer, Run, Step, ToolCall
 
 EDITABLE = [
-    "name", "description", "team", "limits", "rules_answer_interrupts", "partial_answers", "config", "context",
+    "name", "description", "team", "dry_run", "limits", "rules_answer_interrupts", "partial_answers", "config", "context",
+    "input_untrusted", "outside_scope",
 ]  # fmt: skip
 PRICED = ["provider", "model", "input_price", "output_price", "cached_price", "currency", "valid_from", "note"]
 
@@ -48,10 +49,13 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 
     class Meta:
         model = Agent
-        fields = ["name", "description", "team", "rules_answer_interrupts", "partial_answers", "config", "context"]
+        fields = ["name", "description", "team", "dry_run", "rules_answer_interrupts", "partial_answers", "config", "context",
+                  "input_untrusted", "outside_scope"]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "outside_scope" in self.fields:
+            self.fields["outside_scope"].required = False  # left out, it stays as it is
         for name in LIMITS:
             self.initial[name] = self.instance.limits.get(name)
             default = {"default": stored(settings.RUN_LIMITS[name])}
@@ -76,13 +80,14 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 class AgentAdmin(TeamScoped):
     form = AgentForm
     list_display = ["name", "slug", "team", "enabled", "code_version", "loaded_at", "is_loaded"]
-    list_filter = ["enabled"]
+    list_filter = ["enabled", "dry_run"]
     list_select_related = ["team"]
     search_fields = ["name", "slug"]
     readonly_fields = [*SWITCH, "slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "team", "rules_answer_interrupts", "partial_answers"]}),
-        (_("Switch"), {"fields": [*SWITCH]}),
+        (_("What it reads and what its runs are about"), {"fields": ["input_untrusted", "outside_scope"]}),
+        (_("Switch"), {"fields": ["dry_run", *SWITCH]}),
         (_("Limits of its runs; empty: the desk's default"), {"fields": list(LIMITS)}),
         (_("Given to its graph at each run"), {"fields": ["config", "context"]}),
         (_("From its code"), {"fields": ["manifest", "graph", "code_version", "loaded_at", "load_error"]}),

@@ -14,9 +14,10 @@ from django.urls import reverse
 from ninja import Router, Schema, Status
 from pydantic import Field
 
+from agentdesk import masking
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
-from agentdesk.wire import PAGE_SIZE, REFUSALS, Failure, Limit, Page, Text, Value, caller, plain, slice_of
+from agentdesk.wire import PAGE_SIZE, REFUSALS, Failure, Limit, Page, Text, Value, caller, shown, slice_of
 from approvals.models import Approval
 from runs import access, lifecycle, threads
 from runs.models import Run, Step, ToolCall
@@ -32,6 +33,8 @@ class StartIn(Schema, extra="forbid"):
     config: dict[str, Value] = Field({}, description="For the graph: `configurable`, `tags`, `metadata`.")
     context: dict[str, Value] = Field({}, description="Values for the graph's context schema.")
     limits: dict[str, int | Decimal] = Field({}, description='Lower than those of the agent, such as `{"model_calls": 5}`.')
+    scope: dict[str, Value] = Field({}, description='What it is about, such as `{"customer": 17}`: calls outside are asked.')
+    tools: list[Text] | None = Field(None, description="Names of the tools that it may use; null: all of its agent.")
 
 
 class ForkIn(Schema, extra="forbid"):
@@ -63,6 +66,8 @@ class RunOut(Schema):
     error: Any
     approvals: list[UUID] = Field(description="What people were and are asked about, oldest first.")
     dry_run: bool
+    scope: dict[str, Any] = Field(description="What it is about.")
+    tools: list[str] | None = Field(description="The tools that it may use; null: all of its agent.")
     limits: dict[str, Any]
     counters: dict[str, Any]
     attempt: int
@@ -82,8 +87,9 @@ class RunOut(Schema):
     def of(cls, run: Run, approvals: Sequence[UUID]) -> Self:
         return cls(
             id=run.id, agent=run.agent.slug, agent_version=run.agent_version, team=run.team.slug,
-            status=RunStatus(run.status), stop_reason=run.stop_reason, title=run.title, input=plain(run.input),
-            output=plain(run.output), error=plain(run.error), approvals=list(approvals), dry_run=run.dry_run,
+            status=RunStatus(run.status), stop_reason=run.stop_reason, title=masking.text(run.title), input=shown(run.input),
+            output=shown(run.output), error=shown(run.error), approvals=list(approvals), dry_run=run.dry_run,
+            scope=run.scope, tools=run.tools,
             limits=run.limits, counters=run.counters, attempt=run.attempt, requested_by=run.requester_label,
             parent=run.parent_id, parent_checkpoint=run.parent_checkpoint, forks=[], created_at=run.created_at,
             started_at=run.started_at, finished_at=run.finished_at,
@@ -114,9 +120,9 @@ class CallOut(Schema):
     def of(cls, call: ToolCall) -> Self:
         return cls(
             id=call.id, tool=call.tool, status=CallStatus(call.status), verdict=call.verdict,
-            policy_version=call.policy_version, approval=call.approval_id, asked_args=plain(call.asked_args),
-            approved_args=plain(call.approved_args), executed_args=plain(call.executed_args), result=plain(call.result),
-            error=plain(call.error), proposed_at=call.proposed_at, started_at=call.started_at, ended_at=call.ended_at,
+            policy_version=call.policy_version, approval=call.approval_id, asked_args=shown(call.asked_args),
+            approved_args=shown(call.approved_args), executed_args=shown(call.executed_args), result=shown(call.result),
+            error=shown(call.error), proposed_at=call.proposed_at, started_at=call.started_at, ended_at=call.ended_at,
         )  # fmt: skip
 
 
@@ -142,7 +148,7 @@ class StepOut(Schema):
         return cls(
             id=step.pk, key=step.key, parent_key=step.parent_key, attempt=step.attempt, kind=StepKind(step.kind),
             name=step.name, status=StepStatus(step.status), started_at=step.started_at, ended_at=step.ended_at,
-            data=plain(step.data),
+            data=shown(step.data),
         )  # fmt: skip
 
 
@@ -162,6 +168,7 @@ def start_run(request: HttpRequest, payload: StartIn) -> Status[RunOut]:
     run = lifecycle.start(
         payload.agent, payload.input, actor=Actor.from_request(request, "api"), dry_run=payload.dry_run,
         config=payload.config, context=payload.context, lower=payload.limits,
+        scope=payload.scope, tools=payload.tools,
     )  # fmt: skip
     return Status(201, RunOut.of(run, []))
 
@@ -251,11 +258,12 @@ def give_input(request: HttpRequest, run_id: UUID, payload: InputIn) -> RunDetai
 
 def detail(run: Run, reader: User | None) -> RunDetail:
     """All that is known of one run. ``reader`` None: somebody with a shell on the desk's machine."""
-    shown = reader is None or access.may_see_traceback(reader, run)
+    is_open = reader is None or access.may_see_traceback(reader, run)
     calls = [CallOut.of(call) for call in run.calls.all()]
     whole = RunOut.of(run, approval_ids([run])[run.id])
     forks = list(Run.objects.filter(parent=run).order_by("pk").values_list("pk", flat=True))
-    return RunDetail(**(whole.model_dump() | {"forks": forks}), calls=calls, traceback=run.traceback if shown else None)
+    told = masking.text(run.traceback) if is_open else None
+    return RunDetail(**(whole.model_dump() | {"forks": forks}), calls=calls, traceback=told)
 
 
 def checkpoints_of(run: Run) -> list[CheckpointOut]:

@@ -11,9 +11,10 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         from approvals import sources
-        from runs import receivers, source
+        from runs import notices, receivers, source
         from runs.web import fragments
 
         receivers.connect()
         fragments.register()
+        notices.register()
         sources.register(source.NAME, source.RunSource(), seeks=True)

@@ -49,6 +49,13 @@ class InvalidLimit(RunError):
     status = 422
 
 
+class InvalidScope(RunError):
+    """The scope is not valid."""
+
+    code = "invalid_scope"
+    status = 422
+
+
 class InvalidReason(RunError):
     """Say why."""
 

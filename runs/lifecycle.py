@@ -21,6 +21,7 @@ from agentdesk.live.push import hint, push
 from approvals import handover, requests
 from approvals.errors import Consumed
 from approvals.models import Approval, Decision, Halt
+from approvals.policy.fences import scope_problems
 from approvals.states import OPEN, Kind, Status
 from runs import calls, given, limits, threads
 from runs.access import may_grant, may_operate, may_start
@@ -28,6 +29,7 @@ from runs.errors import (
     AgentUnavailable,
     InputTooLarge,
     InvalidInput,
+    InvalidScope,
     NotAllowed,
     NotEnded,
     NotLive,
@@ -53,12 +55,15 @@ def start(
     config: dict[str, Any] | None = None,
     context: dict[str, Any] | None = None,
     lower: Mapping[str, Any] | None = None,
+    scope: Mapping[str, Any] | None = None,
+    tools: list[str] | None = None,
 ) -> Run:
     """Queue a run of an agent. ``run_input`` is what its graph takes, as plain JSON values; ``config`` ({configurable, tags,
-    metadata}) and ``context`` go over those of the agent; ``lower`` has limits of this run, below those of the agent.
+    metadata}) and ``context`` go over those of the agent; ``lower`` has limits of this run, below those of the agent;
+    ``scope`` says what it is about, such as ``{"customer": 17}``, and ``tools`` names those it may use (None: all).
 
     Raises UnknownAgent (also for an agent that the actor may not see), AgentUnavailable, InvalidInput, InputTooLarge,
-    InvalidLimit.
+    InvalidLimit, InvalidScope.
     """
     agents = Agent.objects.select_related("team").annotate(halted=Exists(Halt.standing()))
     agent: Any = agents.filter(slug=agent_slug).first()
@@ -72,18 +77,22 @@ def start(
         raise AgentUnavailable(f"This agent cannot be loaded: {agent.load_error.strip().splitlines()[-1]}")
     _check_input(run_input)
     given.check(config or {}, context or {})
+    if wrong := scope_problems({} if scope is None else scope, tools):
+        raise InvalidScope(" ".join(wrong))
     run = Run(
         config=config or {}, context=context or {}, limits=limits.lowered(agent, lower or {}),
         agent=agent, team=agent.team, agent_version=agent.code_version, input=encode(run_input), dry_run=dry_run,
         title=title_of(run_input), requester=actor.user, requester_label=actor.label,
+        scope=dict(scope or {}), tools=tools,
     )  # fmt: skip
     run.thread_id = str(run.pk)
     faults.at("run.insert.before")
     run.save(force_insert=True)
     faults.at("run.insert.after")
     _record(run, "run.started", actor, after={"status": run.status, "agent": agent.slug, "version": run.agent_version,
-                                              **({"limits": run.limits} if run.limits else {})},
-            content={"input": run.input, **_options(run)})  # fmt: skip
+                                              **({"limits": run.limits} if run.limits else {}),
+                                              **({"tools": tools} if tools is not None else {})},
+            content={"input": run.input, **_options(run), **({"scope": run.scope} if run.scope else {})})  # fmt: skip
     push("run", run.pk, run.revision)
     hint(ADVANCE, str(run.pk))
     return run
@@ -206,7 +215,7 @@ def fork(
         agent=parent.agent, team=parent.team, agent_version=parent.agent.code_version, input=parent.input,
         next_input=None if run_input is None else encode(run_input), dry_run=dry_run, title=parent.title,
         limits=limits.own_limits(parent), parent=parent, parent_checkpoint=checkpoint, requester=actor.user,
-        requester_label=actor.label,
+        requester_label=actor.label, scope=parent.scope, tools=parent.tools,
     )  # fmt: skip
     if as_id is not None:
         run.pk = as_id
@@ -334,6 +343,11 @@ def _operable(run_id: UUID, actor: Actor) -> Run:
     if run is None or (actor.user is not None and not may_operate(actor.user, run)):
         raise NotAllowed
     return run
+
+
+def enter_revealed(run: Run, actor: Actor) -> None:
+    """On record: somebody opened what is masked on the run's page."""
+    _record(run, "run.revealed", actor)
 
 
 def _record(run: Run, action: str, actor: Actor, **facts: Any) -> None:

@@ -1,5 +1,8 @@
 """Which workers a run is for: those of its agent's manifest. With one manifest, there is one queue for all of them."""
 
+from collections.abc import Collection
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.conf import settings
@@ -35,6 +38,19 @@ def shares() -> list[tuple[str, Q]]:
     others = [group.manifest for group in found[1:]]  # the first one has the runs of manifests that are no longer named
     first = (found[0].queue(settings.INSTANCE), ~Q(agent__manifest__in=others))
     return [first, *((group.queue(settings.INSTANCE), Q(agent__manifest=group.manifest)) for group in found[1:])]
+
+
+def share_of(given: Collection[str]) -> Q | None:
+    """The runs that are for a worker which has been given these queues; None where it drives none."""
+    mine = [share for queue, share in shares() if queue in given or settings.QUEUE_RUNS in given]
+    return reduce(or_, mine) if mine else None
+
+
+def manifests_of(given: Collection[str]) -> frozenset[str] | None:
+    """The manifests whose agents such a worker loads; None: all of them, where it has the queue that they share."""
+    if settings.QUEUE_RUNS in given:
+        return None
+    return frozenset(group.manifest for group in groups(settings.AGENTS) if group.queue(settings.INSTANCE) in given)
 
 
 def _group(run_id: UUID | str) -> Group | None:

@@ -77,6 +77,7 @@ CALL_ALLOWED: dict[CallStatus, frozenset[CallStatus]] = {
     CallStatus.APPROVED: frozenset(
         {CallStatus.EXECUTING, CallStatus.DENIED, CallStatus.WAITING, CallStatus.WITHDRAWN, CallStatus.SIMULATED}
         | {CallStatus.IN_DOUBT}  # restored from a backup: it may have run since
+        | {CallStatus.FAILED}  # the circuit of its tool is open
     ),
     CallStatus.EXECUTING: frozenset(
         {CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.PAUSED, CallStatus.IN_DOUBT, CallStatus.EXECUTING}

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from agentdesk import faults
@@ -37,16 +38,8 @@ def sweep(waiting: Callable[[str], int] = _empty) -> int:
     first that were not hinted at for the longest time. ``waiting`` says how many messages wait in a queue: it is filled up to
     :data:`BATCH`, and the next sweep gives the rest. Returns how many. Raises what ``waiting`` raises."""
     faults.at("sweep.before")
-    now, orphaned = timezone.now(), _orphaned()
-    wanted = (Q(held_at__isnull=True) | Q(pk__in=_with_room())) & (
-        Q(status=RunStatus.QUEUED, changed_at__lt=now - PATIENCE)
-        | Q(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
-        | Q(status=RunStatus.WAITING, pk__in=_decided())
-        | Q(pk__in=orphaned)
-    )
-    died = Q(pk__in=orphaned)
-    hinted = (~died & Q(dispatched_at__gt=now - AGAIN)) | (died & Q(dispatched_at__gt=now - AGAIN_ORPHANED))
-    due = Run.objects.filter(wanted).exclude(hinted).order_by(F("dispatched_at").asc(nulls_first=True), "changed_at")
+    now = timezone.now()
+    due = _due(now, PATIENCE, AGAIN)
     found: list[UUID] = []
     for queue, share in queues.shares():
         of_queue = list(due.filter(share).values_list("pk", flat=True)[:BATCH])
@@ -57,6 +50,32 @@ def sweep(waiting: Callable[[str], int] = _empty) -> int:
     for run_id in found:
         hint(ADVANCE, str(run_id))
     return len(found)
+
+
+def take(share: Q, most: int) -> list[UUID]:
+    """At most ``most`` of the runs that somebody should look at and that ``share`` names, for a worker that no hints reach. Two
+    that take at the same moment get different ones, and nobody gets a run again before :data:`AGAIN_ORPHANED` has passed."""
+    now = timezone.now()
+    due = _due(now, timedelta(0), AGAIN_ORPHANED).filter(share)
+    with transaction.atomic():
+        found = list(due.select_for_update(of=("self",), no_key=True, skip_locked=True).values_list("pk", flat=True)[:most])
+        Run.objects.filter(pk__in=found).update(dispatched_at=now)
+    return found
+
+
+def _due(now: datetime, patience: timedelta, again: timedelta) -> QuerySet[Run]:
+    """Runs that somebody should look at, save those that somebody was told to look at less than ``again`` ago; those first that
+    nobody was told of for the longest time. What is younger than ``patience`` is left to its own hint."""
+    orphaned = _orphaned()
+    wanted = (Q(held_at__isnull=True) | Q(pk__in=_with_room())) & (
+        Q(status=RunStatus.QUEUED, changed_at__lte=now - patience)
+        | Q(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
+        | Q(status=RunStatus.WAITING, pk__in=_decided(patience))
+        | Q(pk__in=orphaned)
+    )
+    died = Q(pk__in=orphaned)
+    hinted = (~died & Q(dispatched_at__gt=now - again)) | (died & Q(dispatched_at__gt=now - AGAIN_ORPHANED))
+    return Run.objects.filter(wanted).exclude(hinted).order_by(F("dispatched_at").asc(nulls_first=True), "changed_at")
 
 
 def _orphaned() -> list[UUID]:
@@ -81,10 +100,10 @@ def _with_room() -> list[UUID]:
     return found
 
 
-def _decided() -> list[UUID]:
+def _decided(patience: timedelta) -> list[UUID]:
     """Runs whose people have decided, and that were not told yet. What comes after a run's end reaches no graph: it is written
     down and marked, so that it keeps nothing else waiting."""
-    found = undelivered(PATIENCE).filter(approval__source=SOURCE).order_by("decided_at")
+    found = undelivered(patience).filter(approval__source=SOURCE).order_by("decided_at")
     rows = dict(found.values_list("pk", "approval__source_ref")[:LOOK])
     ended = {str(pk) for pk in Run.objects.filter(pk__in=set(rows.values()), status__in=ENDED).values_list("pk", flat=True)}
     if ended:

@@ -1,10 +1,11 @@
 """Tasks: ids in, one verb called. Any of them may be lost, doubled or late."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from celery import Celery, Task, shared_task
+from celery import Celery, Task, bootsteps, shared_task
+from celery.concurrency.thread import TaskPool
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from kombu.exceptions import ChannelError
@@ -12,6 +13,9 @@ from kombu.exceptions import ChannelError
 from agentdesk.groups import groups
 from agentdesk.live.push import flush, hint
 from runs import queues
+
+if TYPE_CHECKING:
+    from runs.lookout import Lookout
 
 
 @shared_task(name="runs.tasks.advance")
@@ -56,13 +60,11 @@ def prepare(sender: Any, **facts: Any) -> None:
     from runs.engine import registry
 
     given = {queue.name for queue in sender.task_consumer.queues}
-    queues_of = {group.manifest: group.queue(settings.INSTANCE) for group in groups(settings.AGENTS)}
     if settings.QUEUE_RUNS in given:
-        for queue in queues_of.values():
-            sender.add_task_queue(queue)
-        registry.load_all()
-    elif mine := frozenset(manifest for manifest, queue in queues_of.items() if queue in given):
-        registry.serve(mine)
+        for group in groups(settings.AGENTS):
+            sender.add_task_queue(group.queue(settings.INSTANCE))
+    if queues.share_of(given) is not None:
+        registry.serve(queues.manifests_of(given))
         registry.load_all()
 
 
@@ -81,3 +83,30 @@ def leave(**facts: Any) -> None:
 
     flush()  # the hints at what was let go
     process.close()
+
+
+class LookoutStep(bootsteps.StartStopStep):
+    """The part of a worker that looks for runs while no hints reach it. It begins before the worker has its broker, for one may
+    be started while there is none, and ends before the pool that drives the runs."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def include_if(self, parent: Any) -> bool:
+        """Whether this worker drives runs, in threads: what it takes is not for processes that it forked."""
+        return isinstance(parent.pool, TaskPool) and queues.share_of(parent.app.amqp.queues.consume_from) is not None
+
+    def create(self, parent: Any) -> "Lookout":  # type: ignore[override]  # the part that is started and stopped
+        from runs.engine import registry
+        from runs.lookout import Lookout
+
+        given = set(parent.app.amqp.queues.consume_from)
+        registry.serve(queues.manifests_of(given))
+        share = queues.share_of(given)
+        if share is None:  # then it is not included
+            raise ValueError(f"no runs come from {sorted(given)}")
+        return Lookout(partial(_hears, parent), lambda do, run: parent.pool.apply_async(do, (run,)), parent.pool.limit, share)
+
+
+def _hears(worker: Any) -> bool:
+    """Whether messages reach the worker: it is connected, and the broker answers. One that hangs leaves it connected."""
+    return worker.consumer.connection is not None and worker.app.broker_answers()

@@ -71,6 +71,7 @@ class Services:
             "SECRET_KEY": "only-for-tests-" + "x" * 40,
             # A desk that runs in this checkout, its env file and its mail folder have no part in the tests.
             "AGENTDESK_STATE_DIR": str(state),
+            "AGENTDESK_HOLD_SECONDS": "",  # decisions count at once, but in the tests that are about taking them back
         }
 
     def stop(self) -> None:

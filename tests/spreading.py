@@ -16,6 +16,8 @@ DESK = "desk"
 LONG = {
     "tests/runs/engine/test_many.py", "tests/embedded/test_make_run.py", "tests/approvals/test_decide_races.py",
     "tests/runs/engine/test_advance.py", "tests/runs/engine/test_claims.py", "tests/faults/test_table.py",
+    "tests/races/test_races_over_http.py", "tests/runs/web/test_run_browser.py", "tests/web_common/test_browser.py",
+    "tests/approvals/web/test_approvals_browser.py", "tests/runs/graphs/test_kinds.py", "tests/runs/graphs/test_manifests.py",
 }  # fmt: skip
 # A fixture asked for by name, in a test or in the conftest.py beside it.
 ASKS_FOR_DESK = re.compile(r"def \w+\([^)]*\b(?:desk|fresh_desk|desk_processes)\b(?=[,:)])")

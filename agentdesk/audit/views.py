@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from agentdesk import masking
 from agentdesk.audit.access import TooSlow, find, may_read, newest, readable
 from agentdesk.audit.filters import FilterForm
 from agentdesk.audit.models import AuditEntry
@@ -84,7 +85,7 @@ def listing(request: HttpRequest, entry_id: int | None = None) -> HttpResponse:
 
 def changes(entry: AuditEntry) -> list[Change]:
     """The entry's fields before and after, the status first, then by name."""
-    before, after = _fields(entry.before), _fields(entry.after)
+    before, after = _fields(masking.value(entry.before)), _fields(masking.value(entry.after))
     names = sorted(before.keys() | after.keys(), key=lambda name: (name != "status", name))
     return [Change(name, before.get(name), after.get(name)) for name in names]
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
 
@@ -79,12 +80,30 @@ class User(AbstractUser):
         return users
 
 
+MOST_REASONS = 12
+LONGEST_REASON = 120
+
+
+def validate_reasons(text: str) -> None:
+    """A list that fits beside a form. Raises ValidationError."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_REASONS:
+        raise ValidationError(_("At most %(most)s reasons.") % {"most": MOST_REASONS})
+    if any(len(line) > LONGEST_REASON for line in lines):
+        raise ValidationError(_("A reason has at most %(most)s characters.") % {"most": LONGEST_REASON})
+
+
 class Team(models.Model):
     """People who answer for agents together. What a user sees is what their teams own."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=120)
+    reject_reasons = models.TextField(
+        blank=True,
+        validators=[validate_reasons],
+        help_text=_("One in a line: reviewers choose among them when they reject, and may add words of their own."),
+    )
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
 
     class Meta:
@@ -92,6 +111,10 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def reasons(self) -> list[str]:
+        """What reviewers may choose from when they reject, in the admin's order, each once."""
+        return list(dict.fromkeys(line.strip() for line in self.reject_reasons.splitlines() if line.strip()))
 
 
 class Membership(models.Model):

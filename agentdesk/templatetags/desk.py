@@ -13,6 +13,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.digests import decode
 
 register = template.Library()
@@ -112,16 +113,29 @@ def human(name: str) -> str:
 @register.filter
 def plain(stored: Any) -> str:
     """A stored value as text: strings as they are, everything else as JSON."""
-    value = decode(stored)
+    value = masking.value(decode(stored))
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 @register.filter
+def listed(value: Any) -> str:
+    """A value, or the several of a list, in one line."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@register.filter
+def masked(text: object) -> str:
+    """Plain text with its secrets masked, where :func:`visible` has no place, such as a page's title."""
+    return masking.text(str(text))
+
+
+@register.filter
 def visible(text: object) -> SafeString:
-    """Text from the agent or from outside, escaped, with every invisible or direction-changing character shown by its code."""
-    return mark_safe(_BEYOND_ASCII.sub(_shown, escape(str(text))))  # noqa: S308 - escaped right here
+    """Text from the agent or from outside, its secrets masked, escaped, with every invisible or direction-changing character
+    shown by its code."""
+    return mark_safe(_BEYOND_ASCII.sub(_shown, escape(masking.text(str(text)))))  # noqa: S308 - escaped right here
 
 
 def _shown(match: re.Match[str]) -> str:

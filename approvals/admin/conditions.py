@@ -30,11 +30,13 @@ LABELS = {
     "exists": _("is given"),
     "length": _("has a length of"),
     "between": _("is between (hours of the day)"),
+    "untrusted": _("comes from untrusted content"),
+    "from": _("comes from (input, record, tool, untrusted, person, model)"),
 }
 SPARE_ROWS = 3
 MOST_ROWS = 100
 FACTS = ["@time", "@weekday", "@confidence", "@count.1h", "@count.run", "@sum.1d.amount", "@effect", "@egress", "@risk"]
-PLAIN_TEXT = {"contains", "starts", "ends", "glob", "length", "between"}
+PLAIN_TEXT = {"contains", "starts", "ends", "glob", "length", "between", "from"}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
@@ -44,7 +46,7 @@ def value_of(op: str, text: str) -> Any:
     text = text.strip()
     if op in PLAIN_TEXT:
         return text
-    if op == "exists":
+    if op in ("exists", "untrusted"):
         return {"": True, "true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
     if op == "in":
         with suppress(ValueError):

@@ -24,6 +24,7 @@ from approvals.admin.trying import known_tools, preview, preview_page, try_page
 from approvals.models import Rule
 from approvals.models.rules import Effect as Verdict
 from approvals.models.tools import Effect
+from approvals.policy import expressions
 from approvals.policy.agreement import agreement
 from approvals.policy.conditions import problems_of_all
 from approvals.policy.lint import Finding, lint, lint_rule
@@ -67,6 +68,18 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             " in the last hour, this one included), @count.run, @sum.1d.amount; @confidence (to ask or deny only)."
         ),
     )
+    expression = forms.CharField(
+        label=_("Expression (CEL)"),
+        required=False,
+        max_length=expressions.LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_(
+            "For what conditions cannot say; must be true as well. Such as number(args.amount) > 200 && args.currency !="
+            " 'EUR', or args.lines.exists(x, x.price > 100). Names: args, input, agent, tool, effect, egress, risk,"
+            ' confidence, time, weekday, count["1h"], sum["1d.amount"]. An error, or a value that is missing, counts against'
+            " letting through."
+        ),
+    )
     effects = forms.MultipleChoiceField(
         label=_("Effects"),
         required=False,
@@ -80,8 +93,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         required=False,
         min_value=0.01,
         max_value=24 * 365,
-        help_text=_("When nobody has decided by then, it is refused. Empty: the desk's default."),
+        help_text=_("When nobody has decided by then. Empty: the desk's default."),
     )
+    remind_hours = forms.FloatField(
+        label=_("Remind after (hours)"), required=False, min_value=0.01, max_value=24 * 365,
+        help_text=_("Once, when nobody has decided by then. Empty: never."),
+    )  # fmt: skip
     why = forms.CharField(
         label=_("Reason for this change"), required=False, max_length=300, help_text=_("Kept with the policy version.")
     )
@@ -89,8 +106,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     class Meta:
         model = Rule
         fields = [
-            "name", "team", "agent", "action", "effects", "conditions", "verdict", "mode", "reviewer_teams", "count",
-            "self_approval", "second_factor", "priority", "note",
+            "name", "team", "agent", "action", "effects", "conditions", "expression", "verdict", "mode",
+            "reviewer_teams", "count", "from_teams", "on_expiry", "escalate_to", "self_approval", "second_factor", "priority",
+            "note",
         ]  # fmt: skip
         widgets = {"reviewer_teams": forms.CheckboxSelectMultiple}
 
@@ -100,6 +118,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         self.before = snapshot(self.instance) if is_known else None
         if self.instance.expires_after:
             self.initial["hours"] = self.instance.expires_after / timedelta(hours=1)
+        if self.instance.remind_after:
+            self.initial["remind_hours"] = self.instance.remind_after / timedelta(hours=1)
         if "team" in self.fields:  # nothing to choose where the rule is only read
             self._suggest()
             self._offer_teams()
@@ -114,7 +134,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
     def _offer_teams(self) -> None:
         """A team's admin writes rules for their teams; only a superuser for the whole desk."""
         own: Any = self.fields["team"]
-        own.widget.can_add_related = own.widget.can_change_related = own.widget.can_view_related = False
+        for choice in (own, self.fields["escalate_to"]):
+            widget: Any = choice.widget
+            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
         teams = administered(self.request)
         if teams is None:
             return
@@ -122,26 +144,39 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         own.required, own.empty_label = True, None if len(teams) == 1 else own.empty_label
         chosen = self.before["reviewer_teams"] if self.before else []
         reviewers: Any = self.fields["reviewer_teams"]
+        asked_then: Any = self.fields["escalate_to"]
+        asked_then.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk=self.instance.escalate_to_id))
         reviewers.queryset = Team.objects.filter(Q(pk__in=teams) | Q(pk__in=chosen))
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        from_teams, teams = self.cleaned_data.get("from_teams") or 1, self.cleaned_data.get("reviewer_teams")
+        if teams is not None and from_teams > max(1, len(teams)):
+            self.add_error("from_teams", gettext("There are not so many teams that review."))
         conditions = self.cleaned_data.get("conditions")
         if conditions and self.cleaned_data.get("verdict") == Verdict.ALLOW:
             found = problems_of_all(conditions, allows=True)
             if found:
                 self.add_error("conditions", found)
+        expression = self.cleaned_data.get("expression")
+        if expression:
+            wrong = expressions.problems(expression, allows=self.cleaned_data.get("verdict") == Verdict.ALLOW)
+            if wrong:
+                self.add_error("expression", wrong)
         return cleaned
 
     def candidate(self) -> dict[str, Any]:
         """The rule as it would be in force, of a valid form that is not saved."""
-        hours = self.cleaned_data["hours"]
-        self.instance.expires_after = None if hours is None else timedelta(hours=hours)
+        self._set_times()
         return snapshot(self.instance, self.cleaned_data["reviewer_teams"])
 
+    def _set_times(self) -> None:
+        for name, field in (("expires_after", "hours"), ("remind_after", "remind_hours")):
+            hours = self.cleaned_data[field]
+            setattr(self.instance, name, None if hours is None else timedelta(hours=hours))
+
     def save(self, commit: bool = True) -> Rule:
-        hours = self.cleaned_data["hours"]
-        self.instance.expires_after = None if hours is None else timedelta(hours=hours)
+        self._set_times()
         rule: Rule = super().save(commit)
         return rule
 
@@ -158,9 +193,21 @@ class RuleAdmin(TeamScoped):
         (None, {"fields": ["name", "team", "agent", "action", "conditions", "verdict"]}),
         (
             _("When people are asked"),
-            {"fields": ["reviewer_teams", "count", "hours", "self_approval", "second_factor"]},
+            {
+                "fields": [
+                    "reviewer_teams",
+                    "count",
+                    "from_teams",
+                    "hours",
+                    "on_expiry",
+                    "escalate_to",
+                    "remind_hours",
+                    "self_approval",
+                    "second_factor",
+                ]
+            },
         ),
-        (_("More"), {"fields": ["mode", "effects", "priority", "note", "why"]}),
+        (_("More"), {"fields": ["mode", "effects", "expression", "priority", "note", "why"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
@@ -176,7 +223,7 @@ class RuleAdmin(TeamScoped):
         """Where the rule is only read, the model's own fields take the place of the form's."""
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
-        read = {"hours": ["expires_after"], "why": []}
+        read = {"hours": ["expires_after"], "remind_hours": ["remind_after"], "why": []}
         return [
             (title, {"fields": [shown for name in options["fields"] for shown in read.get(str(name), [name])]})
             for title, options in self.fieldsets

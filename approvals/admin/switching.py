@@ -11,11 +11,12 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.admin_site import ReadOnly, administered
 from agentdesk.audit.record import Actor
 from approvals import switches
-from approvals.models import Halt
+from approvals.models import Halt, Rehearsal
 
 
 def switch_page(shown: Any, request: HttpRequest, thing: Any) -> HttpResponse:
@@ -58,14 +59,15 @@ def _tell(request: HttpRequest, on: bool, act: Any, name: str) -> None:
     messages.success(request, told % {"name": name})
 
 
-@admin.register(Halt)
-class HaltAdmin(ReadOnly):
-    """The switch of the whole desk, for who administers all of it, with the times it was off."""
+class DeskWideAdmin(ReadOnly):
+    """What is so for the whole desk, with the times it was: for who administers all of it. Its page ``switch/`` begins and
+    ends it."""
 
     list_display = ["began_at", "began_by_label", "because", "ended_at", "ended_by_label"]
+    list_title: Any = ""
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        rows = Halt.objects.all()
+        rows: QuerySet[Any] = self.model._default_manager.all()
         return rows if administered(request) is None else rows.none()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -75,11 +77,20 @@ class HaltAdmin(ReadOnly):
         return administered(request) is None
 
     def get_urls(self) -> Any:
-        return [path("switch/", self.admin_site.admin_view(self.switch), name="approvals_halt_switch"), *super().get_urls()]
+        name = f"approvals_{self.opts.model_name}_switch"
+        return [path("switch/", self.admin_site.admin_view(self.switch), name=name), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        context = {**(extra_context or {}), "title": gettext("When the desk was off"), "standing": Halt.standing().first()}
+        context = {**(extra_context or {}), "title": self.list_title, "standing": self.model.standing().first()}
         return super().changelist_view(request, context)
+
+    def switch(self, request: HttpRequest) -> HttpResponse:
+        raise NotImplementedError
+
+
+@admin.register(Halt)
+class HaltAdmin(DeskWideAdmin):
+    list_title = _("When the desk was off")
 
     def switch(self, request: HttpRequest) -> HttpResponse:
         """Ask, then switch the desk off or on."""
@@ -95,6 +106,41 @@ class HaltAdmin(ReadOnly):
             return HttpResponseRedirect(here)
         standing = Halt.standing().first()
         return _ask(self, request, name, on=standing is not None, seen=str(standing.pk) if standing else "", here=here)
+
+
+@admin.register(Rehearsal)
+class RehearsalAdmin(DeskWideAdmin):
+    list_title = _("When the desk was in dry run")
+
+    def switch(self, request: HttpRequest) -> HttpResponse:
+        """Ask, then begin or end the dry run of the desk."""
+        if administered(request) is not None:
+            raise PermissionDenied
+        here = reverse("admin:approvals_rehearsal_changelist")
+        if request.method == "POST":
+            self._act(request, Actor.from_request(request, "admin"))
+            return HttpResponseRedirect(here)
+        standing = Rehearsal.standing().first()
+        title = gettext("Begin a dry run of the desk") if standing is None else gettext("End the dry run of the desk")
+        context = {
+            **self.admin_site.each_context(request), "opts": self.opts, "title": title, "standing": standing, "here": here
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/approvals/rehearsal/switch.html", context)
+
+    def _act(self, request: HttpRequest, actor: Actor) -> None:
+        because = request.POST.get("because", "").strip()
+        if request.POST.get("to") == "begin":
+            done = switches.rehearse(actor, because)
+            told = gettext("The desk is in dry run, from the next gate on.") if done else gettext("It was in dry run already.")
+            messages.success(request, told)
+            return
+        try:
+            done = switches.end_rehearsal(_uuid(request.POST.get("seen", "")), actor)
+        except switches.Stale as error:
+            messages.error(request, str(error))
+            return
+        told = gettext("The dry run is over: calls take effect again.") if done else gettext("It was over already.")
+        messages.success(request, told)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -15,11 +16,17 @@ from django.utils.translation import gettext_lazy as _
 
 from agentdesk.admin_site import Alarm, TeamScoped, administered, alarming
 from agentdesk.audit.record import Actor, record
-from approvals import tools
+from approvals import breakers, tools
 from approvals.admin.switching import switch_page
 from approvals.models import Tool
+from approvals.policy.fences import label_problems
 
-LABELS = ["effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds"]
+LABELS = [
+    "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds", "hold_seconds", "retries",
+]  # fmt: skip
+BREAKER = ["breaker_failures", "breaker_seconds"]
+LABELS += BREAKER
+FENCES = ["results", "marks_results", "data", "scope_of", "recipients_at", "recipients", "beyond"]
 FROM_CODE = ["agent", "name", "team", "description", "schema", "schema_version", "labels_from", "first_seen_at", "updated_at"]
 MOST_ALARMS = 50  # of each kind
 SWITCH = ["enabled", "switched_at", "switched_by_label", "switched_because"]
@@ -41,14 +48,38 @@ class Reviewed(admin.SimpleListFilter):
         return changed if self.value() == "yes" else queryset.exclude(pk__in=changed)
 
 
+class ToolForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "beyond" in self.fields:
+            self.fields["beyond"].required = False  # left out, it stays as it is
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        given = [self.cleaned_data.get(name) for name in ("scope_of", "recipients_at", "recipients")]
+        for name, text in label_problems(given[0] or {}, *(one or [] for one in given[1:])).items():
+            self.add_error(name if name in self.fields else None, text)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # Django's hook between the fields and the model's own checks
+        for name, empty in (("scope_of", {}), ("recipients_at", []), ("recipients", [])):
+            if not getattr(self.instance, name):  # an emptied field
+                setattr(self.instance, name, empty)
+
+
 @admin.register(Tool)
 class ToolAdmin(TeamScoped):
-    list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed"]
+    form = ToolForm
+    list_display = ["name", "agent", "enabled", "effect", "egress", "risk", "labels_from", "is_as_reviewed", "circuit"]
     list_filter = ["enabled", "effect", "risk", "labels_from", Reviewed]
     search_fields = ["name", "agent"]
-    readonly_fields = [*FROM_CODE, *SWITCH]
+    readonly_fields = [*FROM_CODE, *SWITCH, "circuit"]
+    list_select_related = ["breaker"]
     fieldsets = [
-        (None, {"fields": ["name", "agent", "team", *LABELS]}),
+        (None, {"fields": ["name", "agent", "team", *(name for name in LABELS if name not in BREAKER)]}),
+        (_("What it returns, whom it is about, and whom it reaches"), {"fields": [*FENCES]}),
+        (_("Circuit breaker"), {"fields": [*BREAKER, "circuit"]}),
         (_("Switch"), {"fields": [*SWITCH]}),
         (_("From its code"), {"fields": ["description", "schema", "schema_version", "labels_from"]}),
         (_("Seen"), {"fields": ["first_seen_at", "updated_at"]}),
@@ -57,6 +88,11 @@ class ToolAdmin(TeamScoped):
     @admin.display(boolean=True, description=_("as reviewed"))
     def is_as_reviewed(self, tool: Tool) -> bool:
         return not tool.is_changed
+
+    @admin.display(description=_("circuit"))
+    def circuit(self, tool: Tool) -> str:
+        """How its circuit breaker stands, for all workers."""
+        return breakers.told(tool)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a tool comes with its agent
@@ -103,10 +139,10 @@ class ToolAdmin(TeamScoped):
     def save_model(self, request: HttpRequest, obj: Tool, form: Any, change: bool) -> None:
         """Write the labels only: a worker may be writing the rest. From now on they are the admin's, even when none changed:
         somebody has looked at them."""
-        before = Tool.objects.select_for_update().values(*LABELS, "labels_from").get(pk=obj.pk)
+        before = Tool.objects.select_for_update().values(*LABELS, *FENCES, "labels_from").get(pk=obj.pk)
         obj.labels_from = "admin"
-        obj.save(update_fields=[*LABELS, "labels_from", "updated_at"])
-        after = Tool.objects.values(*LABELS, "labels_from").get(pk=obj.pk)
+        obj.save(update_fields=[*LABELS, *FENCES, "labels_from", "updated_at"])
+        after = Tool.objects.values(*LABELS, *FENCES, "labels_from").get(pk=obj.pk)
         changed = [name for name in after if before[name] != after[name]]
         if changed:
             record(
@@ -129,11 +165,15 @@ def alarms(request: HttpRequest) -> list[Alarm]:
         (tool, gettext("%(tool)s changed since it was reviewed. People are asked until it is accepted."))
         for tool in tools.changed(mine)[:MOST_ALARMS]
     ]
+    found += [
+        (tool, gettext("The circuit of %(tool)s is open: it failed several times in a row, and its calls are refused."))
+        for tool in breakers.troubled(mine)[:MOST_ALARMS]
+    ]
     return [Alarm(text % {"tool": tool}, reverse("admin:approvals_tool_change", args=[tool.pk])) for tool, text in found]
 
 
 def tools_of(request: HttpRequest) -> list[Tool]:
     """The tools of the teams that the user administers."""
     teams = administered(request)
-    rows = Tool.objects.only("agent", "name", "team", "effect", "schema")
+    rows = Tool.objects.only("agent", "name", "team", "effect", "schema", "results")
     return list(rows if teams is None else rows.filter(team__in=teams))

@@ -17,12 +17,15 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.admin_site import administered
+from approvals import tools
 from approvals.admin.tools import tools_of
 from approvals.models import Evaluation, Tool
 from approvals.models.rules import Effect as Verdict
 from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, evaluate, tallies_for
+from approvals.policy.fences import scope_problems
 from approvals.policy.lint import Known, lint_rule
 from approvals.policy.measure import measure
+from approvals.policy.origins import KINDS, Found, Origin, Origins
 from approvals.policy.replay import DAYS, Kind, facts_of, past_calls, replay, with_rule
 from approvals.policy.versions import current
 
@@ -76,11 +79,40 @@ class TryForm(forms.Form):
         help_text=_("Between 0 and 1; only needed where a rule looks at @confidence."),
     )  # fmt: skip
 
+    origins = JsonText(
+        label=_("Where the values come from"), kind=dict, required=False,
+        wrong=_("Write an object such as {\"to\": \"untrusted\"}."),
+        help_text=_(
+            "Such as {\"to\": \"untrusted\", \"id\": \"record\"}; one of untrusted, tool, input, record, person, model. What "
+            "is not named cannot be told."
+        ),
+    )  # fmt: skip
+    scope = JsonText(
+        label=_("What the run is about"), kind=dict, required=False, wrong=_("Write an object such as {\"customer\": 17}."),
+        help_text=_("Such as {\"customer\": 17}; only needed where the tool's arguments are tied to a scope."),
+    )  # fmt: skip
+
     def __init__(self, request: HttpRequest, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         teams = administered(request)
         choice: Any = self.fields["tool"]
         choice.queryset = Tool.objects.all() if teams is None else Tool.objects.filter(team__in=teams)
+
+    def clean_origins(self) -> Origins | None:
+        said = self.cleaned_data["origins"]
+        if said is None:
+            return None
+        if unknown := [str(kind) for kind in said.values() if kind not in KINDS]:
+            named = {"kind": unknown[0], "known": ", ".join(KINDS)}
+            raise ValidationError(_("“%(kind)s” is none of: %(known)s."), params=named)
+        values = [Origin(tuple(path.split(".")), () if kind == "model" else (Found(kind),)) for path, kind in said.items()]
+        return Origins(tuple(values), exposed=bool({"untrusted", "tool"} & set(said.values())))
+
+    def clean_scope(self) -> dict[str, Any]:
+        scope = self.cleaned_data["scope"] or {}
+        if wrong := scope_problems(scope, None):
+            raise ValidationError(wrong)
+        return dict(scope)
 
     def facts(self) -> Facts:
         tool: Tool = self.cleaned_data["tool"]
@@ -89,7 +121,8 @@ class TryForm(forms.Form):
             egress=tool.egress, risk=tool.risk, tool_known=tool.labels_from != "run", schema_changed=tool.is_changed,
             schema_version=tool.schema_version, run_input=self.cleaned_data["run_input"],
             at=self.cleaned_data["at"] or timezone.now(), zone=settings.DESK_TIME_ZONE,
-            confidence=self.cleaned_data["confidence"],
+            confidence=self.cleaned_data["confidence"], origins=self.cleaned_data["origins"],
+            bounds=tools.bounds_of(tool, scope=self.cleaned_data["scope"]),
         )  # fmt: skip
 
 
@@ -148,7 +181,8 @@ def _initial(facts: Facts | None) -> dict[str, Any]:
         return {}
     tool = Tool.objects.filter(agent=facts.agent, name=facts.action).first()
     return {"tool": tool, "args": dict(facts.args), "run_input": facts.run_input, "at": facts.at,
-            "confidence": facts.confidence}  # fmt: skip
+            "confidence": facts.confidence, "scope": dict(facts.bounds.scope) or None,
+            "origins": {".".join(one.at): one.kind for one in facts.origins.values} if facts.origins else None}  # fmt: skip
 
 
 def preview(request: HttpRequest, candidate: RuleSnapshot) -> dict[str, Any]:
@@ -164,7 +198,12 @@ def preview(request: HttpRequest, candidate: RuleSnapshot) -> dict[str, Any]:
 
 
 def known_tools(request: HttpRequest) -> list[Known]:
-    return [Known(tool.agent, tool.name, str(tool.team_id), tool.effect, tool.schema) for tool in tools_of(request)]
+    return [known(tool) for tool in tools_of(request)]
+
+
+def known(tool: Tool) -> Known:
+    """A tool as the lint sees it."""
+    return Known(tool.agent, tool.name, str(tool.team_id), tool.effect, tool.schema, tool.results)
 
 
 def sentence(kind: Kind) -> str:

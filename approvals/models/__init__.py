@@ -2,8 +2,12 @@
 
 from approvals.models.approvals import Approval, Decision, Review
 from approvals.models.evaluations import Evaluation
+from approvals.models.inbox import Claim, Facet, SavedView, Snooze
 from approvals.models.rules import PolicyVersion, Rule
-from approvals.models.switches import Halt
-from approvals.models.tools import Tool
+from approvals.models.switches import Halt, Rehearsal
+from approvals.models.tools import Breaker, Tool
 
-__all__ = ["Approval", "Decision", "Evaluation", "Halt", "PolicyVersion", "Review", "Rule", "Tool"]
+__all__ = [
+    "Approval", "Breaker", "Claim", "Decision", "Evaluation", "Facet", "Halt", "PolicyVersion", "Rehearsal", "Review", "Rule",
+    "SavedView", "Snooze", "Tool",
+]  # fmt: skip

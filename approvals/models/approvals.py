@@ -83,6 +83,9 @@ class Approval(models.Model):
     revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")
     requested_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
+    escalated_at = models.DateTimeField(null=True, help_text="When another team was asked too, because nobody had decided.")
+    remind_at = models.DateTimeField(null=True, help_text="When reviewers are to be reminded; empty once they were.")
+    reminded_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
 
     objects = ApprovalQuerySet.as_manager()
@@ -102,6 +105,9 @@ class Approval(models.Model):
             models.Index(fields=["source", "source_ref"], name="approval_source"),
             models.Index(fields=["agent"], name="approval_agent", condition=Q(status=Status.PENDING)),
             models.Index(fields=["expires_at"], name="approval_expiry", condition=Q(status=Status.PENDING)),
+            models.Index(
+                fields=["remind_at"], name="approval_remind", condition=Q(status=Status.PENDING, remind_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -115,6 +121,11 @@ class Approval(models.Model):
     def need(self) -> int:
         """How many reviewers must agree."""
         return int(self.requirements.get("count", 1))
+
+    @property
+    def from_teams(self) -> int:
+        """From how many different teams they must come, at least."""
+        return max((int(group.get("from_teams", 1)) for group in self.requirements.get("groups", [])), default=1)
 
     @property
     def standing(self) -> "Decision | None":

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -11,11 +12,28 @@ from agentdesk.people.models import Team
 from approvals.models.switches import Switched
 from approvals.states import Risk
 
+LONGEST_HOLD_SECONDS = 3600
+
 
 class Effect(models.TextChoices):
     READ = "read", _("Reads")
     WRITE = "write", _("Writes")
     IRREVERSIBLE = "irreversible", _("Cannot be taken back")
+
+
+class Results(models.TextChoices):
+    """Where what a tool returns comes from."""
+
+    UNSAID = "", _("Nobody has said")
+    RECORD = "record", _("A trusted record of the house")
+    UNTRUSTED = "untrusted", _("Untrusted content: web pages, e-mail, files of others")
+
+
+class Beyond(models.TextChoices):
+    """What a call beyond a fence is."""
+
+    ASK = "ask", _("Ask people")
+    DENY = "deny", _("Deny")
 
 
 class Tool(Switched):
@@ -36,6 +54,49 @@ class Tool(Switched):
     undo_tool = models.CharField(max_length=200, blank=True)
     risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
     timeout_seconds = models.PositiveIntegerField(default=60)
+    hold_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_HOLD_SECONDS)],
+        help_text=_("How long an approval may be taken back before it counts. Empty: by the risk, as the desk is set."),
+    )
+    results = models.CharField(_("results are"), max_length=9, choices=Results, default=Results.UNSAID, blank=True)
+    marks_results = models.BooleanField(
+        _("mark untrusted results"), default=True,
+        help_text=_("Untrusted results reach the model between marks that say so. What is recorded stays exact."),
+    )  # fmt: skip
+    data = models.CharField(
+        _("data label"), max_length=60, blank=True,
+        help_text=_(
+            "What it reads, such as customer data; of a tool whose data leave the house, what it may send. A run that has read "
+            "one label asks before it sends by a tool with another, or with none."
+        ),
+    )  # fmt: skip
+    scope_of = models.JSONField(
+        _("scope"), default=dict, blank=True,
+        help_text=_("Which argument has to be which key of a run's scope: {\"customer_id\": \"customer\"}."),
+    )  # fmt: skip
+    recipients_at = models.JSONField(
+        _("arguments with recipients"), default=list, blank=True,
+        help_text=_("Such as [\"to\"] or [\"url\"]; empty: not checked."),
+    )  # fmt: skip
+    recipients = models.JSONField(
+        _("allowed recipients"), default=list, blank=True,
+        help_text=_("Domains and addresses: [\"example.com\", \"*.example.com\", \"ada@example.org\"]."),
+    )  # fmt: skip
+    beyond = models.CharField(_("other recipients"), max_length=4, choices=Beyond, default=Beyond.ASK)
+    retries = models.PositiveSmallIntegerField(
+        default=2, validators=[MaxValueValidator(10)],
+        help_text=_("Further tries after an error that may pass; only of an idempotent tool. 0: none."),
+    )  # fmt: skip
+    breaker_failures = models.PositiveSmallIntegerField(
+        _("circuit opens after"), default=5,
+        help_text=_("Failures in a row, of all runs together, after which its calls are refused for a time. 0: never."),
+    )  # fmt: skip
+    breaker_seconds = models.PositiveIntegerField(
+        _("circuit stays open for"), default=60, validators=[MinValueValidator(1), MaxValueValidator(86_400)],
+        help_text=_("Seconds; then one call tries whether it works again."),
+    )  # fmt: skip
     enabled = models.BooleanField(default=True, help_text=_("Switched off: refused at the next gate, approved or not."))
     accepted_schema = models.JSONField(default=dict, editable=False)
     accepted_schema_version = models.CharField(max_length=71, blank=True, editable=False)
@@ -71,3 +132,31 @@ class Tool(Switched):
     def code_version(self) -> str:
         """Digest of what an admin accepts: the schema and the description."""
         return digest([self.schema_version, self.description])
+
+
+class BreakerState(models.TextChoices):
+    """The values are those of pybreaker."""
+
+    CLOSED = "closed", _("Closed: calls go through")
+    OPEN = "open", _("Open: calls are refused")
+    HALF_OPEN = "half-open", _("Half open: one call is trying it")
+
+
+class Breaker(models.Model):
+    """The circuit breaker of one tool, shared by all workers. There is none as long as no call has failed."""
+
+    tool = models.OneToOneField(Tool, on_delete=models.CASCADE, primary_key=True, related_name="breaker")
+    state = models.CharField(max_length=9, choices=BreakerState, default=BreakerState.CLOSED)
+    failures = models.PositiveIntegerField(default=0, help_text=_("In a row."))
+    opened_at = models.DateTimeField(null=True)
+    probe = models.UUIDField(null=True, help_text=_("The call that tries whether it works again."))
+    probe_until = models.DateTimeField(null=True, help_text=_("When it is taken for lost, and another may try."))
+    last_error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(state__in=BreakerState.values), name="breaker_state")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.get_state_display())

@@ -6,6 +6,9 @@ that starts with ``@`` names a fact about the action: ``@effect``, ``@egress``, 
 ``@confidence``, what the agent says of its own certainty, between 0 and 1. That is no reason to let anything through, so rules
 that allow may not use it.
 
+``untrusted`` and ``from`` look at where the values at a path came from (:mod:`approvals.policy.origins`) instead of at what
+they are: ``{"path": "to", "op": "untrusted", "value": true}``, ``{"path": "id", "op": "from", "value": "record, input"}``.
+
 A condition is true, false, or cannot be told (the argument is missing, or of another type). Every doubt is read in the
 direction that lets less through: it matches for rules that ask or deny, and does not match for rules that allow.
 """
@@ -21,15 +24,20 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from approvals.policy import origins
 from approvals.policy.clock import WEEKDAYS, is_within, is_zone, span_of
+from approvals.policy.expressions import Expression, Given
 from approvals.policy.paths import values_at
 from approvals.policy.tallies import Tally, tally_of
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between",
+             *origins.OPERATORS)  # fmt: skip
 FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confidence", "@count", "@sum")
 CLOCK = ("@time", "@weekday")
 NUMBERS = ("@confidence", "@count", "@sum")
 TALLY = "@tally"  # where the counts and sums of a call stand, by their whole paths
+GIVEN = "@given"  # what expressions read
+EXPRESSION = "@expression"  # the path under which an expression is told
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: bool(a < b),
     "<=": lambda a, b: bool(a <= b),
@@ -38,7 +46,7 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
 }
-_NO_ARGUMENTS = frozenset({*FACTS, TALLY})
+_NO_ARGUMENTS = frozenset({*FACTS, TALLY, GIVEN, origins.ORIGINS})
 LONGEST_NUMBER = 400
 LONGEST_PATTERN = 200
 MISSING = object()
@@ -49,6 +57,10 @@ _PATH = re.compile(r"@?[^\s.]+(\.[^\s.]+)*")
 
 class CannotTell(Exception):
     """The argument is missing, or of a type that this operator does not compare."""
+
+
+# What a test may raise for a doubt.
+DOUBTS = (CannotTell, ArithmeticError, ValueError, TypeError, RecursionError)
 
 
 class Told(NamedTuple):
@@ -71,23 +83,67 @@ class Condition:
     parts: tuple[str, ...]
     test: Callable[[Any], bool] | None
     tally: Tally | None = None
+    is_plain: bool = False  # leads to one value at most, and asks about the value itself
 
     def tell(self, scope: Mapping[str, Any], *, every: bool) -> Told:
         """Look it up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values of a
         ``*`` path must agree (for rules that allow); otherwise one is enough. Never raises."""
-        if self.test is None:
+        test = self.test
+        if test is None:
             return Told(self.path, self.op, self.value, None, None)
+        if not self.is_plain:
+            return self._tell_several(test, scope, every=every)
+        item: Any = scope
+        for part in self.parts:
+            if type(item) is dict:  # nearly always, and quicker
+                item = item.get(part)
+            else:
+                found = values_at(item, (part,))
+                item = found[0] if found else None
+            if item is None:
+                return Told(self.path, self.op, self.value, None, None)
+        try:
+            return Told(self.path, self.op, self.value, item, test(item))
+        except DOUBTS:
+            return Told(self.path, self.op, self.value, item, None)
+
+    def _tell_several(self, test: Callable[[Any], bool], scope: Mapping[str, Any], *, every: bool) -> Told:
+        """The same where the path leads to any number of values, or the question is whether there is one."""
         if self.parts[0] == "*":  # every argument; a fact is none
             scope = {name: item for name, item in scope.items() if name not in _NO_ARGUMENTS}
         found = values_at(scope, self.parts)
         actual = found if "*" in self.parts else (found[0] if found else None)
+        if self.op in origins.OPERATORS:
+            return self._tell_origin(scope.get(origins.ORIGINS), bool(found), every=every)
         if self.op == "exists":
             present = any(item is not None for item in found)
             return Told(self.path, self.op, self.value, actual, present == bool(self.value))
-        results = [_holds(self.test, item) for item in found if item is not None]
+        results = [_holds(test, item) for item in found if item is not None]
         if not results or len(results) != len(found):
             results.append(None)
         return Told(self.path, self.op, self.value, actual, _together(results, every=every))
+
+    def _tell_origin(self, traced: origins.Origins | None, is_there: bool, *, every: bool) -> Told:
+        """Where the values at the path came from; what was found there is not shown, but the kinds of its sources."""
+        known = traced or origins.UNKNOWN
+        values = known.under(self.parts) if is_there else []
+        kinds = ", ".join(dict.fromkeys(found.kind for one in values for found in one.found)) or ("model" if values else None)
+        results: list[bool | None] = []
+        for one in values:
+            if self.op == "from":
+                results.append(known.is_from(one, origins.kinds_in(str(self.value))))
+            else:
+                told = known.is_untrusted(one)
+                results.append(None if told is None else told == self.value)
+        if known.left_out:  # there are more arguments than were traced, and they may be under this path
+            results.append(None)
+        return Told(self.path, self.op, self.value, kinds, _together(results or [None], every=every))
+
+
+def tell_expression(expression: Expression, scope: Mapping[str, Any]) -> Told:
+    """The advanced field of a rule, told like a condition. Never raises."""
+    given = scope.get(GIVEN)
+    return Told(EXPRESSION, "cel", expression.text, None, expression.tell(given) if isinstance(given, Given) else None)
 
 
 def ready(condition: Any, *, allows: bool = False) -> Condition:
@@ -96,12 +152,13 @@ def ready(condition: Any, *, allows: bool = False) -> Condition:
     if problems(condition, allows=allows):
         return Condition(str(path), str(op), value, (), None)
     value = condition.get("value", True)
+    of_value = op not in ("exists", *origins.OPERATORS)
     tally = tally_of(path)
     if tally is not None:
-        return Condition(path, op, value, (TALLY, path), _test(op, value), tally)
+        return Condition(path, op, value, (TALLY, path), _test(op, value), tally, is_plain=of_value)
     fact, _dot, zone = path.partition(".")
     parts = (fact, zone) if fact in CLOCK else tuple(path.split("."))
-    return Condition(path, op, value, parts, _test(op, value))
+    return Condition(path, op, value, parts, _test(op, value), is_plain=of_value and "*" not in parts)
 
 
 def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
@@ -140,6 +197,8 @@ def problems_of_all(conditions: Any, *, allows: bool = False) -> list[str]:
 
 def number_of(value: Any) -> Decimal:
     """``value`` as an exact number: money may come as a string. Raises CannotTell."""
+    if type(value) is str and len(value) <= LONGEST_NUMBER:
+        return _number_in(value)  # nearly always, and quicker
     if isinstance(value, bool):
         raise CannotTell
     if isinstance(value, int | Decimal):
@@ -181,6 +240,11 @@ def _bad_value(op: str, value: Any) -> str:
         case "in":
             fits = isinstance(value, list) and value and all(_is_scalar(item) for item in value)
             return "" if fits else _("“in” takes a list of texts or numbers.")
+        case "untrusted":
+            return "" if isinstance(value, bool) else _("“untrusted” takes true or false.")
+        case "from":
+            known = ", ".join(origins.KINDS)
+            return _("“from” takes one or more of: %(kinds)s.") % {"kinds": known} if origins.problem("from", "", value) else ""
         case "between":
             fits = isinstance(value, str) and span_of(value) is not None
             return "" if fits else _("“between” takes a span of the day such as 09:00-17:00.")
@@ -202,6 +266,9 @@ def _bad_value(op: str, value: Any) -> str:
 def _bad_fact(path: Any, op: str, value: Any, *, allows: bool) -> str:
     """What is wrong with a condition on one of the facts that take certain operators and values only."""
     fact, _dot, rest = str(path).partition(".")
+    if op in origins.OPERATORS:
+        told = _("“%(op)s” looks at an argument, not at a fact such as %(path)s.") % {"op": op, "path": path}
+        return told if origins.problem(op, str(path), value) == "path" else ""
     if (fact == "@time") != (op == "between"):
         return _("“@time” and “between” go together, with a span such as 09:00-17:00.")
     if fact in CLOCK and rest and not is_zone(rest):
@@ -237,7 +304,7 @@ def _together(results: Sequence[bool | None], *, every: bool) -> bool | None:
 def _holds(test: Callable[[Any], bool], actual: Any) -> bool | None:
     try:
         return test(actual)
-    except (CannotTell, ArithmeticError, ValueError, TypeError, RecursionError):
+    except DOUBTS:
         return None
 
 
@@ -262,7 +329,13 @@ def _test(op: str, value: Any) -> Callable[[Any], bool]:
             return lambda actual: _text(op, actual, value)
         case "exists":
             return lambda actual: actual is not None
+        case "untrusted" | "from":
+            return _cannot_tell  # the value says nothing of where it came from
     return _ordering(op, value)
+
+
+def _cannot_tell(_actual: Any) -> bool:
+    raise CannotTell
 
 
 def _equality(value: Any) -> Callable[[Any], bool]:

@@ -21,6 +21,7 @@ from pydantic import ValidationError as Malformed
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.models import Team
 from approvals.models import PolicyVersion, Rule
+from approvals.policy import expressions
 from approvals.policy.conditions import problems_of_all
 from approvals.policy.versions import LOCK, Difference, current, differences, publish
 
@@ -47,11 +48,16 @@ class Entry(BaseModel):
     action: str = "*"
     effects: list[Literal["read", "write", "irreversible"]] = []
     conditions: list[dict[str, Any]] = []
+    expression: str = ""
     verdict: Literal["allow", "ask", "deny"]
     mode: Literal["active", "shadow", "off"] = "active"
     reviewer_teams: list[str] = []
     count: int = Field(default=1, ge=1)
+    from_teams: int = Field(default=1, ge=1)
     expires_after: float | None = Field(default=None, gt=0)
+    on_expiry: Literal["reject", "escalate"] = "reject"
+    escalate_to: str | None = None
+    remind_after: float | None = Field(default=None, gt=0)
     self_approval: bool = False
     second_factor: bool = False
     priority: int = 0
@@ -116,13 +122,17 @@ def read(text: str) -> list[Entry]:
     except RecursionError as error:
         raise BadPolicy([_("The file is nested too deeply.")]) from error
     problems = [
-        f"{_place(('rules', number))}: {problem}"
-        for number, entry in enumerate(entries)
-        for problem in problems_of_all(entry.conditions, allows=entry.verdict == "allow")
+        f"{_place(('rules', number))}: {problem}" for number, entry in enumerate(entries) for problem in _problems_of(entry)
     ]
     if problems:
         raise BadPolicy(problems)
     return entries
+
+
+def _problems_of(entry: Entry) -> list[str]:
+    allows = entry.verdict == "allow"
+    wrong = expressions.problems(entry.expression, allows=allows) if entry.expression else []
+    return [*problems_of_all(entry.conditions, allows=allows), *(_("expression: %(text)s") % {"text": text} for text in wrong)]
 
 
 def _write(entries: list[Entry]) -> set[UUID]:
@@ -132,13 +142,16 @@ def _write(entries: list[Entry]) -> set[UUID]:
     named: set[UUID] = set()
     for number, entry in enumerate(entries):
         place = _place(("rules", number))
-        unknown = sorted({slug for slug in [entry.team, *entry.reviewer_teams] if slug} - set(teams))
+        unknown = sorted({slug for slug in [entry.team, entry.escalate_to, *entry.reviewer_teams] if slug} - set(teams))
         problems += [f"{place}: " + _("There is no team “%(slug)s”.") % {"slug": slug} for slug in unknown]
         if unknown:
             continue
         team = teams[entry.team] if entry.team else None
         try:
             rule = _rule_of(entry, team)
+            rule.escalate_to = teams[entry.escalate_to] if entry.escalate_to else None
+            if entry.from_teams > max(1, len(set(entry.reviewer_teams))):
+                raise ValidationError(_("There are not so many teams that review."))
             if rule.pk in named:
                 raise ValidationError(_("Another entry of this file is the same rule."))
             rule.full_clean()
@@ -159,11 +172,12 @@ def _rule_of(entry: Entry, team: Team | None) -> Rule:
         rule = Rule.objects.filter(pk=_uuid(entry.id)).first() or Rule(pk=_uuid(entry.id))
     else:
         rule = Rule.objects.filter(name=entry.name, team=team).first() or Rule()
-    parts = entry.model_dump(exclude={"id", "team", "reviewer_teams", "expires_after"})
+    parts = entry.model_dump(exclude={"id", "team", "reviewer_teams", "expires_after", "escalate_to", "remind_after"})
     for name, value in parts.items():
         setattr(rule, name, value)
     rule.team = team
     rule.expires_after = None if entry.expires_after is None else timedelta(seconds=entry.expires_after)
+    rule.remind_after = None if entry.remind_after is None else timedelta(seconds=entry.remind_after)
     return rule
 
 
@@ -176,6 +190,8 @@ def _entry_of(rule: Rule) -> Entry:
             "team": rule.team.slug if rule.team else None,
             "reviewer_teams": sorted(team.slug for team in rule.reviewer_teams.all()),
             "expires_after": rule.expires_after.total_seconds() if rule.expires_after else None,
+            "escalate_to": rule.escalate_to.slug if rule.escalate_to else None,
+            "remind_after": rule.remind_after.total_seconds() if rule.remind_after else None,
         }
     )
 

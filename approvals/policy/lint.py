@@ -16,6 +16,8 @@ from approvals.models.rules import Effect, Rule
 from approvals.policy.bounds import contradiction, implies
 from approvals.policy.conditions import CLOCK, number_or_none
 from approvals.policy.evaluate import RuleSnapshot
+from approvals.policy.expressions import ready as ready_expression
+from approvals.policy.origins import kinds_in
 from approvals.policy.tallies import tally_of
 
 STRICTNESS = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.DENY: 2}
@@ -30,6 +32,7 @@ class Known:
     team: str
     effect: str
     schema: Mapping[str, Any] = field(default_factory=dict)
+    results: str = ""  # of what kind its results are
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def lint_rule(rule: RuleSnapshot, rules: Sequence[RuleSnapshot], tools: Sequence
     said = [
         *_unknown_tool(rule, mine, tools),
         *_never(rule),
+        *_no_such_origin(rule, tools),
         *_unknown_arguments(rule, mine),
         *_beside_others(rule, rules),
         *_broad(rule, mine),
@@ -86,6 +90,18 @@ def _never(rule: RuleSnapshot) -> Said:
     return [("never", told % {"path": path})]
 
 
+def _no_such_origin(rule: RuleSnapshot, tools: Sequence[Known]) -> Said:
+    """A rule that allows what comes from trusted records only, where no tool's results are labelled as such."""
+    wanted = [c["value"] for c in rule["conditions"] if c.get("op") == "from" and isinstance(c.get("value"), str)]
+    only_records = any(kinds_in(value) == ["record"] for value in wanted)
+    if rule["verdict"] != Effect.ALLOW or not only_records or not tools:
+        return []
+    agents = [tool for tool in tools if fnmatchcase(tool.agent, rule["agent"])]
+    if any(tool.results == "record" for tool in agents):
+        return []
+    return [("never", _("It never matches: no tool of its agents is labelled as returning trusted records."))]
+
+
 def _counts_below_one(condition: Mapping[str, Any], verdict: str) -> bool:
     value, path = number_or_none(condition.get("value")), str(condition.get("path", ""))
     if not path.startswith("@count.") or value is None:
@@ -99,6 +115,9 @@ def _unknown_arguments(rule: RuleSnapshot, mine: Sequence[Known]) -> Said:
     paths = [str(condition.get("path", "")) for condition in rule["conditions"]]
     names = {path.split(".")[0] for path in paths if not path.startswith("@")}
     names |= {tally.argument[0] for path in paths if (tally := tally_of(path)) is not None and tally.argument}
+    if rule.get("expression"):
+        named = ready_expression(rule["expression"], allows=rule["verdict"] == Effect.ALLOW)
+        names |= named.arguments | {tally.argument[0] for tally in named.tallies if tally.argument}
     open_ended = any(tool.schema.get("additionalProperties") is True or "properties" not in tool.schema for tool in mine)
     if not mine or open_ended:
         return []
@@ -122,7 +141,7 @@ def _beside_others(rule: RuleSnapshot, rules: Sequence[RuleSnapshot]) -> Said:
 
 def _broad(rule: RuleSnapshot, mine: Sequence[Known]) -> Said:
     narrowing = [c for c in rule["conditions"] if str(c.get("path", "")).split(".")[0] not in CLOCK]
-    if rule["verdict"] != Effect.ALLOW or narrowing:
+    if rule["verdict"] != Effect.ALLOW or narrowing or rule.get("expression"):
         return []
     writing = sorted({tool.name for tool in mine if tool.effect != "read"})
     if not writing:
@@ -141,6 +160,7 @@ def covers(wide: RuleSnapshot, narrow: RuleSnapshot) -> bool:
         and _pattern_covers(wide["agent"], narrow["agent"])
         and _pattern_covers(wide["action"], narrow["action"])
         and _effects_cover(wide, narrow)
+        and wide.get("expression", "") in ("", narrow.get("expression", ""))
         and all(any(implies(told, wanted) for told in narrow["conditions"]) for wanted in wide["conditions"])
     )
 

@@ -15,7 +15,8 @@ from agentdesk.digests import action_digest, encode
 from approvals.models import Decision, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, ReadyRule, Verdict, evaluate, tallies_for
+from approvals.policy.evaluate import Facts, Verdict, evaluate, tallies_for
+from approvals.policy.fences import Bounds
 from approvals.policy.measure import hold, measure
 from approvals.policy.requirements import normal
 from approvals.policy.tallies import Tally
@@ -95,7 +96,7 @@ def _judge(facts: Facts, source: str, source_ref: str, occasion: Occasion, *, in
     reads_input = False
     try:
         version, rules = current_ready()
-        reads_input = any(_reads_input(one) for one in rules)
+        reads_input = any(one.reads_input for one in rules)
         if (tallies := tallies_for(facts, rules)) and in_turn:
             hold(facts)
         facts = replace(facts, at=timezone.now())  # after the wait
@@ -150,13 +151,11 @@ def _facts_json(facts: Facts, *, with_input: bool) -> Any:
             "zone": facts.zone,
             **({} if facts.confidence is None else {"confidence": facts.confidence}),
             **({"tallies": dict(facts.tallies)} if facts.tallies else {}),
+            **({"origins": facts.origins.as_json()} if facts.origins is not None else {}),
+            **({"bounds": bounds} if (bounds := facts.bounds.as_json()) != Bounds().as_json() else {}),
             **({"input": facts.run_input} if with_input else {}),
         }
     )
-
-
-def _reads_input(one: ReadyRule) -> bool:
-    return any(condition.path.startswith("@input") for condition in one.conditions)
 
 
 def _shortened(rule: dict[str, Any]) -> Any:

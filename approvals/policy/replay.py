@@ -18,8 +18,10 @@ from agentdesk.digests import decode, digest
 from approvals.models import Approval, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
-from approvals.policy.evaluate import Facts, ReadyRule, RuleSnapshot, concerns, evaluate, tallies_for
+from approvals.policy.evaluate import Facts, ReadyRule, ReadyRules, RuleSnapshot, concerns, evaluate, tallies_for
+from approvals.policy.fences import Bounds
 from approvals.policy.measure import number_at
+from approvals.policy.origins import Origins
 from approvals.policy.tallies import Counted, Series, Tally, with_this
 from approvals.states import OPEN, Status, Verdict
 
@@ -91,8 +93,8 @@ class Replay:
 def replay(calls: Iterable[Past], now: Sequence[RuleSnapshot], then: Sequence[RuleSnapshot], *, cut: bool = False) -> Replay:
     """Judge ``calls`` under the rules ``now`` and under those of ``then``. Pure."""
     changed = [ReadyRule.of(rule) for rule in changed_rules(now, then)]
-    reads_input = any(condition.path.startswith("@input") for one in changed for condition in one.conditions)
-    ready_now, ready_then = ([ReadyRule.of(rule) for rule in rules] for rules in (now, then))
+    reads_input = any(one.reads_input for one in changed)
+    ready_now, ready_then = (ReadyRules.of(rules) for rules in (now, then))
     calls = list(calls)
     series = _series(calls)
     found: dict[tuple[Effect, Effect], list[Change]] = defaultdict(list)
@@ -165,6 +167,8 @@ def facts_of(recorded: Any) -> Facts:
         egress=plain["egress"], risk=plain["risk"], tool_known=plain["tool_known"], schema_changed=plain["schema_changed"],
         run_input=plain.get("input"), at=datetime.fromisoformat(plain["at"]) if plain.get("at") else None,
         zone=plain.get("zone", "UTC"), confidence=plain.get("confidence"), tallies=plain.get("tallies", {}),
+        origins=Origins.of_json(plain["origins"]) if "origins" in plain else None,
+        bounds=Bounds.of_json(plain.get("bounds", {})),
     )  # fmt: skip
 
 

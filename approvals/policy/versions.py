@@ -14,7 +14,7 @@ from agentdesk.audit.record import Actor, record
 from agentdesk.digests import digest
 from agentdesk.people.models import Team, User
 from approvals.models import PolicyVersion, Rule
-from approvals.policy.evaluate import ReadyRule, RuleSnapshot
+from approvals.policy.evaluate import ReadyRules, RuleSnapshot
 
 LOCK = 0x41445031  # any fixed number: one publisher at a time
 
@@ -53,11 +53,16 @@ def snapshot(rule: Rule, reviewers: "Iterable[Team] | None" = None) -> dict[str,
         "action": rule.action,
         "effects": list(rule.effects),
         "conditions": list(rule.conditions),
+        "expression": rule.expression,
         "verdict": rule.verdict,
         "mode": rule.mode,
         "reviewer_teams": sorted(str(team.pk) for team in teams),
         "count": rule.count,
         "expires_after": rule.expires_after.total_seconds() if rule.expires_after else None,
+        "from_teams": rule.from_teams,
+        "on_expiry": rule.on_expiry,
+        "escalate_to": str(rule.escalate_to_id) if rule.escalates else None,
+        "remind_after": rule.remind_after.total_seconds() if rule.remind_after else None,
         "self_approval": rule.self_approval,
         "second_factor": rule.second_factor,
         "priority": rule.priority,
@@ -73,15 +78,15 @@ def current() -> tuple[int | None, tuple[dict[str, Any], ...]]:
     return newest[0], _rules_of(*newest)
 
 
-def current_ready() -> tuple[int | None, tuple[ReadyRule, ...]]:
+def current_ready() -> tuple[int | None, ReadyRules]:
     """The same, made ready for evaluating many calls. Raises KeyError for a rule without the parts of a snapshot."""
     newest = PolicyVersion.objects.order_by("-pk").values_list("pk", "digest").first()
-    return (None, ()) if newest is None else (newest[0], _ready_rules_of(*newest))
+    return (None, ReadyRules.of(())) if newest is None else (newest[0], _ready_rules_of(*newest))
 
 
 @lru_cache(maxsize=8)
-def _ready_rules_of(version: int, seal: str) -> tuple[ReadyRule, ...]:
-    return tuple(ReadyRule.of(rule) for rule in _rules_of(version, seal))
+def _ready_rules_of(version: int, seal: str) -> ReadyRules:
+    return ReadyRules.of(_rules_of(version, seal))
 
 
 @lru_cache(maxsize=8)
@@ -129,15 +134,16 @@ def roll_back(to: PolicyVersion, actor: Actor, reason: str) -> PolicyVersion:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
     wanted = {str(rule["id"]): rule for rule in to.rules}
-    named = {team for rule in to.rules for team in [rule["team"], *rule["reviewer_teams"]] if team}
+    named = {team for rule in to.rules for team in [rule["team"], rule.get("escalate_to"), *rule["reviewer_teams"]] if team}
     teams = {str(team.pk): team for team in Team.objects.filter(pk__in=named)}
     if named - set(teams):
         raise CannotRollBack(gettext("A team that version %(number)d names does not exist any more.") % {"number": to.pk})
     Rule.objects.exclude(pk__in=wanted).exclude(mode=Rule.Mode.OFF).update(mode=Rule.Mode.OFF, updated_at=timezone.now())
     for key, rule in wanted.items():
-        fields: dict[str, Any] = {part: rule[part] for part in _COPIED}
-        expires = None if rule["expires_after"] is None else timedelta(seconds=rule["expires_after"])
-        fields |= {"team": teams.get(str(rule["team"])), "expires_after": expires}
+        fields: dict[str, Any] = {**_WITHOUT, **{part: rule[part] for part in _COPIED if part in rule or part not in _WITHOUT}}
+        for part in ("expires_after", "remind_after"):
+            fields[part] = None if rule.get(part) is None else timedelta(seconds=rule[part])
+        fields |= {"team": teams.get(str(rule["team"])), "escalate_to": teams.get(str(rule.get("escalate_to")))}
         row, _created = Rule.objects.update_or_create(pk=key, defaults=fields)
         row.reviewer_teams.set([teams[team] for team in rule["reviewer_teams"]])
     newest = PolicyVersion.objects.order_by("-pk").first()
@@ -150,7 +156,9 @@ def roll_back(to: PolicyVersion, actor: Actor, reason: str) -> PolicyVersion:
     return version
 
 
+# Parts that rules did not have when older versions were published, as they were then.
+_WITHOUT: dict[str, Any] = {"expression": "", "from_teams": 1, "on_expiry": Rule.OnExpiry.REJECT}
 _COPIED = (
-    "name", "agent", "action", "effects", "conditions", "verdict", "mode", "count", "self_approval", "second_factor",
+    *_WITHOUT, "name", "agent", "action", "effects", "conditions", "verdict", "mode", "count", "self_approval", "second_factor",
     "priority", "note",
 )  # fmt: skip

@@ -9,13 +9,16 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.digests import decode
 from agentdesk.templatetags.desk import human
 from approvals.models import Approval
 from approvals.models.tools import Effect
+from approvals.policy.origins import KINDS, Found, Origins
 from approvals.states import Kind
 
 LONG = 120  # characters; longer values scroll inside themselves
+MOST_SOURCES = 3  # places that are told for one argument
 SHORT = 60  # characters that a line of the inbox has room for
 _MONEY = ("amount", "total", "value", "price", "sum")
 _RECIPIENT = ("to", "recipient", "recipients", "email", "to_address", "destination")
@@ -33,7 +36,17 @@ class Argument:
     shape: str  # text, long or json
     is_key: bool
     origin: str
+    traced: tuple["Source", ...] = ()
     asked: str | None = None  # what the agent had asked, where a reviewer changed it
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place where an argument's value was found, in words. ``tone``: plum where it is from outside."""
+
+    icon: str
+    tone: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +130,25 @@ def answer_label(value: str) -> str:
 
 def as_text(value: Any) -> str:
     """Any value as short text."""
-    return _text(value)[0]
+    return _text(masking.value(value))[0]
 
 
 def arguments(approval: Approval) -> list[Argument]:
     """The arguments, the deciding ones first and marked. A value that is no mapping is shown as one argument."""
-    args, asked = decode(approval.args), decode(approval.asked_args)
+    args, asked = masking.value(decode(approval.args)), masking.value(decode(approval.asked_args))
     if not isinstance(args, Mapping):
         args, asked = {"value": args}, {"value": asked}
     properties = _properties(approval.args_schema)
     deciding = _deciding(args)
+    exact, exact_asked = decode(approval.args), decode(approval.asked_args)
+
+    def was_changed(name: str) -> bool:  # by the exact values: two secrets look alike
+        if not isinstance(exact, Mapping) or not isinstance(exact_asked, Mapping):
+            return bool(exact != exact_asked)
+        return bool(exact.get(name, _MISSING) != exact_asked.get(name, _MISSING))
+
     money = _money(args)
+    traced = _origins(approval)
     shown = []
     for name in reading_order(args, approval.args_schema):
         text, shape = _text(args[name])
@@ -141,8 +162,9 @@ def arguments(approval: Approval) -> list[Argument]:
                 text=text,
                 shape=shape,
                 is_key=name in deciding and shape == "text" and len(text) <= 40,
-                origin=_origin(args[name], before, properties.get(name), approval.subject),
-                asked=None if before == args[name] else _("nothing") if before is _MISSING else _text(before)[0],
+                traced=_traced(traced, name),
+                origin=_origin(args[name], properties.get(name), approval.subject, was_changed=was_changed(name)),
+                asked=None if not was_changed(name) else _("nothing") if before is _MISSING else _text(before)[0],
             )
         )
     return shown
@@ -177,7 +199,7 @@ def consequences(approval: Approval) -> list[Consequence]:
 
 def as_json(value: Any) -> str:
     """JSON for people: indented, with its own characters; what JSON cannot hold as text."""
-    return json.dumps(_named(value), ensure_ascii=False, indent=2, default=str)
+    return json.dumps(_named(masking.value(value)), ensure_ascii=False, indent=2, default=str)
 
 
 def _named(value: Any) -> Any:
@@ -189,7 +211,7 @@ def _named(value: Any) -> Any:
 
 def phrase(action: str, args: Any) -> str:
     """An action and its plain arguments in the desk's words: ``Issue refund 240.00 EUR for order 48102``."""
-    words = human(action)
+    words, args = human(action), masking.value(args)
     if not isinstance(args, Mapping):
         return words
     if money := _money(args):
@@ -250,8 +272,8 @@ def _text(value: Any) -> tuple[str, str]:
     return str(value), "text"
 
 
-def _origin(value: Any, before: Any, schema: Mapping[str, Any] | None, subject: str) -> str:
-    if before is _MISSING or before != value:
+def _origin(value: Any, schema: Mapping[str, Any] | None, subject: str, *, was_changed: bool) -> str:
+    if was_changed:
         return "person"
     if schema and "default" in schema and schema["default"] == value:
         return "default"
@@ -259,6 +281,41 @@ def _origin(value: Any, before: Any, schema: Mapping[str, Any] | None, subject: 
     if len(text) > 2 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", subject):
         return "subject"
     return "agent"
+
+
+def _origins(approval: Approval) -> Origins | None:
+    """Where the current arguments came from; None where that was not traced."""
+    facts = decode(approval.evaluation.facts) if approval.evaluation is not None else {}
+    if not isinstance(facts, Mapping) or "origins" not in facts:
+        return None
+    traced, asked, args = Origins.of_json(facts["origins"]), decode(approval.asked_args), decode(approval.args)
+    return traced if asked == args or not isinstance(args, Mapping) else traced.changed(asked, args)
+
+
+def _traced(traced: Origins | None, name: str) -> tuple[Source, ...]:
+    """The sources of one argument, those inside it together."""
+    if traced is None:
+        return ()
+    found = dict.fromkeys(place for one in traced.under((name,)) for place in one.found)
+    shown = sorted(found, key=lambda place: KINDS.index(place.kind))[:MOST_SOURCES]
+    return tuple(_source(place) for place in shown) or (Source("agent", "plum", _("Only the model wrote this")),)
+
+
+def _source(place: Found) -> Source:
+    where = {"tool": place.name, "step": place.step, "part": place.part[:SHORT]}
+    if place.kind == "person":
+        return Source("pencil", "live", _("From a colleague"))
+    if place.kind == "untrusted":
+        text = _("From untrusted content: %(tool)s, call %(step)s") if place.name else _("From the run's input, not trusted")
+    elif place.kind == "input":
+        text = _("From the run's input")
+    elif place.kind == "record":
+        text = _("From a trusted record: %(tool)s, call %(step)s")
+    else:
+        text = _("From a result of %(tool)s, call %(step)s")
+    tone, icon = {"untrusted": ("plum", "mail"), "record": ("", "check")}.get(place.kind, ("", "right"))
+    words = text % where
+    return Source(icon, tone, _("%(part)s: %(where)s") % {"part": where["part"], "where": words} if place.part else words)
 
 
 def _label(name: str, schema: Mapping[str, Any] | None) -> str:

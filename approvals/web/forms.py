@@ -17,6 +17,7 @@ from django.core.validators import validate_email
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.digests import decode, encode
 from approvals import answers
 from approvals.texts import is_deep
@@ -44,14 +45,21 @@ class ArgumentField(forms.Field):
         original = self.slot.original
         match self.slot.control:
             case Control.JSON:
-                return "" if original is ABSENT else _json_text(original)
+                return "" if original is ABSENT else _json_text(self._masked(original))
             case Control.CHOICES:
                 return [] if original is ABSENT or original is None else [self._key_of(item) for item in original]
             case Control.CHOICE | Control.BOOLEAN:
                 return "" if original is ABSENT or (original is None and self.slot.is_nullable) else self._key_of(original)
         if original is ABSENT or original is None:
             return ""
-        return "\n".join(map(str, original)) if self.slot.control == Control.LIST else str(original)
+        if self.slot.control == Control.LIST:
+            return "\n".join(map(str, self._masked(original)))
+        masked = self._masked(original)
+        return str(original if masked == original else masked)
+
+    def _masked(self, original: Any) -> Any:
+        """As it is shown: whoever leaves a secret masked leaves it as it is."""
+        return masking.value(original, self.slot.path[-1] if self.slot.path else "")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         if data is None:  # not posted: not touched

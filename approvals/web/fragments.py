@@ -20,9 +20,10 @@ from approvals.erasure import is_erased
 from approvals.models import Approval, Decision, Review
 from approvals.policy.requirements import progress
 from approvals.sources import NotYet, Panel, Source
-from approvals.states import OPEN, Verdict
-from approvals.web import display
-from approvals.web.reading import CallOutcome, decided_before, doubts, explained, state_of, voided
+from approvals.states import OPEN, Status, Verdict
+from approvals.triage import claim_of, is_held, row_version
+from approvals.web import batching, display
+from approvals.web.reading import CallOutcome, base_rate, decided_before, doubts, explained, state_of, voided
 from approvals.web.rendered import Rendered
 
 _rows = Rendered(most=5_000)
@@ -31,7 +32,7 @@ _AGREEING = frozenset({Verdict.APPROVE, Verdict.MODIFY, Verdict.RESPOND})
 
 def for_display(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
     """``approvals`` with all that their rows and cards read, in a constant number of queries."""
-    return approvals.select_related("team", "evaluation").prefetch_related(
+    return approvals.select_related("team", "evaluation", "claim__user").prefetch_related(
         "decisions", Prefetch("reviews", Review.objects.select_related("reviewer"))
     )
 
@@ -43,13 +44,14 @@ def load(approval_id: UUID | str) -> Approval | None:
 
 def render_row(approval: Approval) -> SafeString:
     """The approval's line in the inbox; root id ``row-<id>``."""
-    known = _rows.get(approval.pk, approval.revision)
-    return known if known is not None else _rows.keep(approval.pk, approval.revision, _row(approval))
+    version = row_version(approval)
+    known = _rows.get(approval.pk, version)
+    return known if known is not None else _rows.keep(approval.pk, version, _row(approval))
 
 
-def known_row(approval_id: UUID, revision: int) -> SafeString | None:
+def known_row(approval_id: UUID, version: int) -> SafeString | None:
     """The line as it was rendered before, without loading anything; None when it has to be rendered."""
-    return _rows.get(approval_id, revision)
+    return _rows.get(approval_id, version)
 
 
 def _row(approval: Approval) -> SafeString:
@@ -59,6 +61,9 @@ def _row(approval: Approval) -> SafeString:
         "sentence": display.sentence(approval),
         "state": state_of(approval, min(len(votes), approval.need)),
         "gone": approval.status not in OPEN,
+        "version": row_version(approval),
+        "claim": claim if approval.is_pending and is_held(claim := claim_of(approval)) else None,
+        "batches": batching.may_batch(approval),
         "rule_names": [rule.name for rule in explained(approval)][:2],
         "differs": display.differs(approval),
         "have": min(len(votes), approval.need),
@@ -78,13 +83,16 @@ def render_card(approval: Approval) -> SafeString:
         "state": state_of(approval, have),
         "standing": standing,
         "voided": voided(approval),
-        "arguments": display.arguments(approval),
+        "arguments": (arguments := display.arguments(approval)),
+        "is_traced": any(argument.traced for argument in arguments),
         "consequences": display.consequences(approval),
         "rules": explained(approval),
         "doubts": doubts(approval),
         "need": need,
         "teams": _reviewing_teams(approval),
-        "before": decided_before(approval),
+        "then_asked": _then_asked(approval),
+        "before": (before := decided_before(approval)),
+        "base_rate": base_rate(approval) if before else "",
         "args_json": _action_json(approval),
         "payload_json": display.as_json(decode(approval.payload)) if approval.payload is not None else "",
         **_from_the_asker(approval, standing),
@@ -112,7 +120,12 @@ def push_card(approval_id: str, version: int) -> tuple[int, str] | None:
 def push_row(approval_id: str, version: int) -> tuple[int, str] | None:
     """The row as it is now, for the live registry."""
     approval = load(approval_id)
-    return (approval.revision, render_row(approval)) if approval else None
+    return (row_version(approval), render_row(approval)) if approval else None
+
+
+def push_claim(approval_id: str, version: int) -> tuple[int, str] | None:
+    """Pages that show who looks after it fetch it over HTTP: what can be done about it differs from viewer to viewer."""
+    return version, ""
 
 
 def votes_of(approval: Approval) -> list[Review]:
@@ -135,7 +148,7 @@ def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, 
     sent = source.preview_answer(approval, assumed) if assumed else None
     return {
         "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],
-        "outcome": _outcome(approval, source) if standing else None,
+        "outcome": _outcome(approval, source) if standing and approval.status != Status.HELD else None,
         "answer_json": display.as_json(sent) if assumed else "",
         "is_answer_whole": sources.is_known(sent),
     }
@@ -180,7 +193,16 @@ def _reviewing_teams(approval: Approval) -> list[str]:
     return list(Team.objects.filter(pk__in=approval.reviewer_teams).values_list("name", flat=True))
 
 
+def _then_asked(approval: Approval) -> list[str]:
+    """The teams that are asked too when nobody has decided in time."""
+    teams = approval.requirements.get("escalate_to", [])
+    if not teams or approval.escalated_at is not None or not approval.is_pending:
+        return []
+    return list(Team.objects.filter(pk__in=teams).values_list("name", flat=True))
+
+
 def register() -> None:
     """Tell the live registry what of an approval is pushed."""
     registry.register("approval", visible_ids, push_card)
     registry.register("row", visible_ids, push_row)
+    registry.register("claim", visible_ids, push_claim)

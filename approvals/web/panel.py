@@ -19,7 +19,7 @@ from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, answers
 from approvals.models import Approval
-from approvals.states import Kind, Risk, Verdict
+from approvals.states import Kind, Risk, Status, Verdict
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
@@ -29,6 +29,7 @@ from approvals.web.schemas import ABSENT, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
+ARMING_SECONDS = 3  # for which the reasons of a grave action stand on the screen before it can be approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ def render_panel(
     if not isinstance(user, User):
         raise TypeError("nobody is signed in")
     have, need = votes_counted(approval)
-    why_not = access.why_not(user, approval) if approval.is_pending else None
+    is_held = approval.status == Status.HELD
+    why_not = access.why_not(user, approval) if approval.is_pending or is_held else None
     context: dict[str, Any] = {
         "approval": approval,
         "state": state_of(approval, have),
@@ -105,6 +107,7 @@ def render_panel(
         "have": have,
         "need": need,
         "why_not": why_not,
+        "is_held": is_held,
         "reviews": [vote_words(review) for review in approval.reviews.all()],
         "reviewers": [person.label for person in access.reviewers_of(approval)[:MOST_NAMES]],
         "next": None if approval.is_pending else _next(user, approval),
@@ -153,7 +156,9 @@ def to_confirm(approval: Approval) -> str:
 
 
 def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
-    typed = {verdict: {"message": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values}
+    typed = {
+        verdict: {"message": "", "reason": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values
+    }
     if attempt:
         typed[attempt.verdict] |= attempt.typed
     allowed = list(approval.allowed)
@@ -174,6 +179,8 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "open": attempt.verdict if attempt else "",
         "preview": attempt.preview if attempt else None,
         "reason_required": needs_reason(approval),
+        "reasons": approval.team.reasons(),
+        "arms": ARMING_SECONDS if Risk(approval.risk).rank >= Risk.HIGH.rank else 0,
         "confirm": to_confirm(approval),
         "seen": _seen(approval, card, attempt),
     }

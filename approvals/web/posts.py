@@ -24,7 +24,7 @@ from approvals.web.panel import (
 from approvals.web.reading import outcome_words
 
 LONGEST_MESSAGE = 10_000
-_TYPED = ("message", "answer", "answer_text", "confirm")
+_TYPED = ("message", "reason", "answer", "answer_text", "confirm")
 _MOVED_ON = (AlreadyDecided, Expired, NotCurrent)
 
 
@@ -54,6 +54,8 @@ def read_post(data: Mapping[str, str], approval: Approval) -> Post:
     if (post["digest"], post["version"]) != (approval.digest, approval.version):
         return post  # the verb refuses it, and knows better why
     _check_friction(data, post, approval)
+    if verdict == Verdict.REJECT and (reason := data.get("reason")):
+        post["message"] = "\n".join(text for text in (reason, post["message"]) if text)
     if verdict == Verdict.MODIFY:
         post["args"] = _modified(data, approval)
     if verdict == Verdict.RESPOND:
@@ -89,11 +91,14 @@ def refusal(error: ApprovalError, data: Mapping[str, str], approval: Approval) -
 def _check_friction(data: Mapping[str, str], post: Post, approval: Approval) -> None:
     if post["verdict"] == Verdict.RESPOND:
         return
-    wants_reason = post["verdict"] == Verdict.REJECT or needs_reason(approval)
-    if wants_reason and not post["message"]:
+    is_rejected = post["verdict"] == Verdict.REJECT
+    reason = data.get("reason", "") if is_rejected else ""
+    if reason and reason not in approval.team.reasons():
+        raise _refused(data, approval, {"message": [_("That reason is not in the list any more: choose again.")]})
+    if (is_rejected or needs_reason(approval)) and not post["message"] and not reason:
         raise _refused(data, approval, {"message": [_("Give a reason: it is kept on record.")]})
     confirm = to_confirm(approval)
-    if post["verdict"] != Verdict.REJECT and confirm and data.get("confirm", "").strip() != confirm:
+    if not is_rejected and confirm and data.get("confirm", "").strip() != confirm:
         raise _refused(data, approval, {"confirm": [_("Type exactly: %(text)s") % {"text": confirm}]})
 
 

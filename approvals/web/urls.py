@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import views
+from approvals.web import batch, held, saved, triaging, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -10,9 +10,19 @@ urlpatterns = [
     path("approvals/", views.inbox, name="inbox"),
     path("approvals/rows/", views.rows, name="rows"),
     path("approvals/count/", views.count, name="count"),
+    path("approvals/tabs/", views.tabs, name="tabs"),
+    path("approvals/batch/", batch.batch, name="batch"),
+    path("approvals/searches/", saved.save, name="save_search"),
+    path("approvals/searches/<uuid:view_id>/forget/", saved.forget, name="forget_search"),
     path("approvals/<uuid:approval_id>/", views.detail, name="detail"),
     path("approvals/<uuid:approval_id>/card/", views.card, name="card"),
+    path("approvals/<uuid:approval_id>/preview/", triaging.preview, name="preview"),
+    path("approvals/<uuid:approval_id>/triage/", triaging.part, name="triage"),
+    path("approvals/<uuid:approval_id>/triage/act/", triaging.act, name="triage_act"),
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),
+    path("approvals/<uuid:approval_id>/revealed/", views.reveal, name="reveal"),
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
+    path("approvals/held/", held.held, name="held"),
+    path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),
     path("approvals/<uuid:approval_id>/decision/", views.decide, name="decide"),
 ]

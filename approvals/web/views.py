@@ -1,11 +1,13 @@
 """The inbox and the decision page."""
 
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -15,35 +17,44 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from agentdesk import masking
 from agentdesk.audit.record import Actor
-from agentdesk.people.models import User
-from approvals import access, decisions
+from agentdesk.people.models import Role, User
+from approvals import access, decisions, moves
 from approvals.errors import ApprovalError
-from approvals.models import Approval
+from approvals.models import Approval, Review, SavedView
 from approvals.states import Risk
 from approvals.web import display, queue
 from approvals.web.exact import previewed
 from approvals.web.filters import Filter
 from approvals.web.fragments import load, render_card
+from approvals.web.held import render_held
 from approvals.web.panel import Attempt, render_panel
 from approvals.web.posts import Refused, read_post, refusal
+from approvals.web.queue import Tab
 from approvals.web.signed_in import signed_in
+from approvals.web.triaging import render_triage
 
 
 @signed_in
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
-    """What waits for the user's teams, or with ``?status=done`` what was decided."""
-    user, wanted, done = _asked(request)
-    shown, page = _rows(request)
-    count = queue.count_waiting(user)
-    known = {} if done or wanted else {group.value: group.count for group in page.groups}
+    """What waits for the user's teams, or what another tab lists: ``?tab=mine``, ``snoozed`` or ``done``."""
+    reader, wanted, tab = _asked(request)
+    shown, page = _rows(request, reader, wanted, tab)
+    count = queue.count_waiting(reader)
+    known = {group.value: group.count for group in page.groups} if tab == Tab.TEAM and not wanted else {}
     context = {
-        "done": done,
-        "query": wanted.text,
+        "tab": tab.value,
+        "tabs": _tabs(reader, tab, count),
+        "query": wanted,
+        "held": render_held(request),
         "rows": shown,
-        "views": _views(user, None if done else wanted, {"all": count, **known}),
+        "views": _views(reader, wanted if tab == Tab.TEAM else None, {"all": count, **known}),
+        "saved": list(SavedView.objects.filter(user=reader.user)),
         "inbox_count": count,
+        "is_reviewer": bool(reader.user.team_ids(Role.REVIEWER)) or reader.user.is_superuser,
+        "is_new": _is_new(reader.user),
     }
     return render(request, "approvals/inbox.html", context)
 
@@ -52,15 +63,23 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """The inbox's list alone, as the page fetches it again."""
-    return HttpResponse(_rows(request)[0])
+    return HttpResponse(_rows(request, *_asked(request))[0])
+
+
+@signed_in
+@require_GET
+def tabs(request: HttpRequest) -> HttpResponse:
+    """The tabs with their counts, as the page fetches them again."""
+    reader, _wanted, tab = _asked(request)
+    return HttpResponse(_tabs(reader, tab, queue.count_waiting(reader)))
 
 
 @signed_in
 @require_GET
 def count(request: HttpRequest) -> HttpResponse:
     """The number beside Inbox in the bar."""
-    user, _wanted, _done = _asked(request)
-    return render(request, "_count.html", {"inbox_count": queue.count_waiting(user)})
+    reader, _wanted, _tab = _asked(request)
+    return render(request, "_count.html", {"inbox_count": queue.count_waiting(reader)})
 
 
 @signed_in
@@ -112,6 +131,19 @@ def decide(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_POST
+def reveal(request: HttpRequest, approval_id: UUID) -> HttpResponse:
+    """The page once, with what is masked on it open, and an entry in the record. What is pushed to it later is masked again."""
+    approval = _visible(request, approval_id)
+    if not isinstance(request.user, User) or not access.may_reveal(request.user, approval):
+        raise PermissionDenied
+    moves.enter(approval, "approval.revealed", actor=Actor.from_request(request), after={"version": approval.version})
+    response = _page(request, approval, open_secrets=True)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@signed_in
+@require_POST
 def exact(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """The JSON that the asker would receive for the form as it stands. It decides nothing."""
     approval = _visible(request, approval_id)
@@ -127,17 +159,28 @@ def exact(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, approval: Approval, attempt: Attempt | None = None, status: HTTPStatus = HTTPStatus.OK
+    request: HttpRequest,
+    approval: Approval,
+    attempt: Attempt | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    open_secrets: bool = False,
 ) -> HttpResponse:
-    user, _wanted, _done = _asked(request)
-    shown = render_card(approval)
+    reader, _wanted, _tab = _asked(request)
+    with masking.revealed() if open_secrets else nullcontext():
+        shown = render_card(approval)
+        panel = render_panel(request, approval, attempt, card=shown)
     context = {
         "approval": approval,
         "sentence": display.sentence(approval),
         "card": shown,
-        "panel": render_panel(request, approval, attempt, card=shown),
-        "inbox_count": queue.count_waiting(user),
-        **queue.beside(user, approval),
+        "held": render_held(request, approval.pk),
+        "panel": panel,
+        "triage": render_triage(request, reader.user, approval),
+        "is_open": open_secrets,
+        "may_reveal": not open_secrets and masking.MARK in shown and access.may_reveal(reader.user, approval),
+        "inbox_count": queue.count_waiting(reader),
+        **queue.beside(reader, approval),
     }
     return render(request, "approvals/approval.html", context, status=status)
 
@@ -150,30 +193,65 @@ def _visible(request: HttpRequest, approval_id: UUID) -> Approval:
     return approval
 
 
-def _asked(request: HttpRequest) -> tuple[User, Filter, bool]:
+def _asked(request: HttpRequest) -> tuple[queue.Reader, Filter, Tab]:
     if not isinstance(request.user, User):
         raise Http404
-    return request.user, Filter.parse(request.GET.get("q", "")), request.GET.get("status") == "done"
+    reader = queue.Reader(request.user)
+    wanted = queue.checked(reader, Filter.parse(request.GET.get("q", "")))
+    # ``status=done`` is the older address of the last tab.
+    name = request.GET.get("tab") or request.GET.get("status", "")
+    return reader, wanted, Tab(name) if name in Tab else Tab.TEAM
 
 
-def _rows(request: HttpRequest) -> tuple[SafeString, queue.Page]:
-    user, wanted, done = _asked(request)
+def _rows(request: HttpRequest, reader: queue.Reader, wanted: Filter, tab: Tab) -> tuple[SafeString, queue.Page]:
     before = _moment(request.GET.get("before", ""))
-    page = queue.decided(user, wanted, before) if done else queue.waiting(user, wanted)
+    if wanted.mistakes:
+        page = queue.Page([])
+    elif tab == Tab.DONE:
+        page = queue.decided(reader, wanted, before)
+    else:
+        page = queue.waiting(reader, wanted, tab)
     inbox_url, rows_url = reverse("approvals:inbox"), reverse("approvals:rows")
-    status = {"status": "done"} if done else {}
+    where = _where(tab)
     context = {
         "groups": page.groups,
-        "done": done,
+        "tab": tab.value,
+        "done": tab == Tab.DONE,
         "filtered": bool(wanted),
-        "rows_url": _address(rows_url, **status, q=wanted.text, before=request.GET.get("before", "")),
-        "clear_url": _address(inbox_url, **status),
-        "next_url": _address(inbox_url, **status, q=wanted.text, before=page.next_before) if page.next_before else "",
+        "mistakes": wanted.mistakes,
+        "me": reader.user.pk,
+        "snoozed": " ".join(f"{pk}:{version}:{until.timestamp():.0f}" for pk, version, until in reader.snoozes),
+        "in_no_team": not reader.teams,
+        "rows_url": _address(rows_url, **where, q=wanted.text, before=request.GET.get("before", "")),
+        "clear_url": _address(inbox_url, **where),
+        "next_url": _address(inbox_url, **where, q=wanted.text, before=page.next_before) if page.next_before else "",
     }
     return SafeString(render_to_string("approvals/_rows.html", context).strip()), page
 
 
-def _views(user: User, wanted: Filter | None, known: dict[str, str]) -> list[dict[str, Any]]:
+def _where(tab: Tab) -> dict[str, str]:
+    return {} if tab == Tab.TEAM else {"tab": tab.value}
+
+
+def _tabs(reader: queue.Reader, here: Tab, waiting: str) -> SafeString:
+    """The tabs with their counts; root id ``tabs``."""
+    labels = {Tab.MINE: _("Mine"), Tab.TEAM: _("Team"), Tab.SNOOZED: _("Snoozed"), Tab.DONE: _("Done")}
+    counts = {**queue.counts(reader), Tab.TEAM: waiting}
+    inbox_url = reverse("approvals:inbox")
+    listed = [
+        {"value": tab.value, "label": labels[tab], "url": _address(inbox_url, **_where(tab)), "count": counts[tab]}
+        for tab in Tab
+    ]
+    context = {"tabs": listed, "here": here.value, "tabs_url": _address(reverse("approvals:tabs"), **_where(here))}
+    return SafeString(render_to_string("approvals/_tabs.html", context).strip())
+
+
+def _is_new(user: User) -> bool:
+    """Whether the user has never decided anything, and so is shown the way."""
+    return not Review.objects.filter(reviewer=user).exists()
+
+
+def _views(reader: queue.Reader, wanted: Filter | None, known: dict[str, str]) -> list[dict[str, Any]]:
     """The rail: everything that waits, and each risk. ``known``: counts that the page has already."""
     inbox_url = reverse("approvals:inbox")
     everything = {
@@ -193,7 +271,7 @@ def _views(user: User, wanted: Filter | None, known: dict[str, str]) -> list[dic
             "icon": f"risk-{risk}",
             "tone": f"mark {risk}",
             "here": wanted is not None and wanted.text == f"risk:{risk}",
-            "count": known.get(risk.value) or queue.count_waiting(user, risk),
+            "count": known.get(risk.value) or queue.count_waiting(reader, risk),
         }
         for risk in reversed(Risk)
     ]

@@ -28,6 +28,7 @@ from agentdesk.live.push import hint
 from agentdesk.telemetry import about
 from approvals.errors import ApprovalError
 from approvals.handover import mark_delivered
+from approvals.states import Kind
 from runs import given, lifecycle, limits
 from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
@@ -103,6 +104,7 @@ class End:
     traceback: str = ""
     output: Any = None
     counters: dict[str, Any] = field(default_factory=dict)
+    decisions: list[UUID] = field(default_factory=list)  # that the graph was given in its last stretch
 
 
 class _Attempt:
@@ -110,6 +112,8 @@ class _Attempt:
 
     def __init__(self, claim: Claim, process: Process) -> None:
         self.claim, self.run, self.process = claim, claim.run, process
+        # Pauses that are open, by key; None: not read yet. Only attempts write steps: the first one knows that there are none.
+        self.pauses: list[UUID] | None = [] if claim.attempt == 1 else None
 
     def work(self) -> End:
         run = self.run
@@ -195,6 +199,9 @@ class _Attempt:
             if outcome.kind == "paused" and outcome.snapshot is not None:
                 snapshot = outcome.snapshot
                 continue
+            if outcome.kind == "ended":
+                handed = [decision.pk for decision in ready.decisions]
+                return End(RunStatus.SUCCEEDED, output=outcome.output, decisions=handed)
             if outcome.kind != "failed":
                 return self._end(drive, outcome)
             snapshot = self.process.run(drive.snapshot())
@@ -218,8 +225,11 @@ class _Attempt:
         faults.at("resume.before")
         outcome = self.process.run(drive.go(ready.input))
         faults.at("resume.after")
-        if outcome.kind in ("paused", "ended"):
-            mark_delivered([decision.pk for decision in ready.decisions])
+        # With the end of a run they are marked in the transaction that ends it; but an answer that the graph took may not look
+        # as if it still waited, should that transaction never come: new code might have no place for it.
+        marked = [d.pk for d in ready.decisions if outcome.kind == "paused" or d.approval.kind == Kind.INTERRUPT]
+        if marked and outcome.kind in ("paused", "ended"):
+            mark_delivered(marked)
         return outcome
 
     def _end(self, drive: Drive, outcome: Outcome) -> End:
@@ -269,14 +279,18 @@ class _Attempt:
             data = {"approvals": [str(pk) for pk in approvals]}
             drive.recorder.note(Event(approvals[0], StepKind.PAUSE, PAUSE, data=data))
             self.process.run(drive.recorder.flush())
+            self.pauses = [approvals[0]]
 
     def _end_pauses(self, drive: Drive) -> None:
         for key in self._open_pauses():
             drive.recorder.note(Event(key, StepKind.PAUSE, PAUSE, None, StepStatus.DONE))
+        self.pauses = []
 
     def _open_pauses(self) -> list[UUID]:
-        pauses_ = Step.objects.filter(run=self.run, kind=StepKind.PAUSE, status=StepStatus.OPEN)
-        return list(pauses_.order_by("id").values_list("key", flat=True))
+        if self.pauses is None:
+            open_ = Step.objects.filter(run=self.run, kind=StepKind.PAUSE, status=StepStatus.OPEN)
+            self.pauses = list(open_.order_by("id").values_list("key", flat=True))
+        return self.pauses
 
     def _occasion(self) -> Occasion:
         """What the graph is given beside its input."""
@@ -307,6 +321,8 @@ class _Attempt:
             run_id=run.pk, attempt=self.claim.attempt, agent=run.agent.slug, agent_version=run.agent_version,
             team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
             run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call,
+            scope=run.scope, tools=run.tools, outside_scope=run.agent.outside_scope, input_untrusted=run.agent.input_untrusted,
+            parent_id=run.parent_id,
         )  # fmt: skip
         return Drive(graph, self.process.savers, ctx, occasion, recorder)
 
@@ -337,6 +353,7 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
     with transaction.atomic():
         if claims.release(claim, end.status, because=end.because, **fields) is None:
             return False
+        mark_delivered(end.decisions)
         endings.leave(claim.run, end.status)
         lifecycle.close(claim.run, end.status)
     faults.at("close.after")

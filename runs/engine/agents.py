@@ -10,6 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from langgraph.graph import START
+from langgraph.prebuilt import ToolNode
+from langgraph.pregel import Pregel
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import encode
@@ -123,13 +126,15 @@ def _write(loaded: LoadedAgent) -> Agent:
     team = Team.objects.order_by("slug").first() or Team.objects.create(slug="desk", name="Desk")
     found = {
         "manifest": loaded.manifest, "graph": loaded.graph_name, "code_version": loaded.version, "load_error": loaded.error,
-        "loaded_at": timezone.now(), "input_schema": _input_schema(loaded),
+        "loaded_at": timezone.now(), "input_schema": _input_schema(loaded), "own_nodes": own_nodes(loaded.graph),
     }  # fmt: skip
     agent, created = Agent.objects.get_or_create(
         slug=loaded.slug, defaults={"name": _name(loaded.slug), "description": loaded.description, "team": team, **found}
     )
     before = {"version": agent.code_version, "error": agent.load_error, "manifest": agent.manifest, "graph": agent.graph}
     after = {"version": loaded.version, "error": loaded.error, "manifest": loaded.manifest, "graph": loaded.graph_name}
+    if not created and agent.own_nodes != found["own_nodes"]:
+        Agent.objects.filter(pk=agent.pk).update(own_nodes=found["own_nodes"])
     if created or before != after:
         Agent.objects.filter(pk=agent.pk).update(**found)
         record(
@@ -140,6 +145,18 @@ def _write(loaded: LoadedAgent) -> Agent:
         tools.write(agent.slug, agent.team_id, tools.Code(name, tool.description, schema_of(tool), labels_of(tool)))
     agent.refresh_from_db()
     return agent
+
+
+def own_nodes(graph: Any, prefix: str = "") -> list[str]:
+    """The nodes of a graph, and of graphs that are its nodes, that do more than run LangChain tools: what they do by themselves
+    passes no gate. Empty for a factory, whose graphs differ."""
+    found: list[str] = []
+    for name, node in getattr(graph, "nodes", {}).items():
+        bound = getattr(node, "bound", None)
+        if isinstance(bound, ToolNode) or name == START:
+            continue
+        found += own_nodes(bound, f"{prefix}{name}/") if isinstance(bound, Pregel) else [prefix + name]
+    return found
 
 
 def _name(slug: str) -> str:

@@ -6,14 +6,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import hint, push
+from approvals.models import Decision
+from runs import notices
 from runs.engine.locks import ALIVE
-from runs.lifecycle import ADVANCE
+from runs.lifecycle import ADVANCE, SOURCE
 from runs.limits import CONCURRENT_RUNS
 from runs.models import Run
 from runs.states import ENDED, RunStatus, run_sources_of
@@ -67,8 +69,14 @@ WHERE r.id = %(run)s AND r.status IN ('queued', 'waiting') FOR NO KEY UPDATE OF 
 
 def want(run_id: UUID) -> bool:
     """Mark that the run is to be looked at. First this, then :func:`claim`: whoever holds it now looks again when it lets go.
-    False when there is no such run, or it has ended."""
-    return bool(Run.objects.filter(pk=run_id).exclude(status__in=ENDED).update(wanted=F("wanted") + 1))
+    False when there is no such run, it has ended, or it waits for people and there is no news for it: a hint that comes late or
+    twice costs this one statement."""
+    runs = Run.objects.filter(pk=run_id).exclude(status__in=ENDED)
+    # Of any time: the clock of whoever decided may be ahead of this one's.
+    waiting = Decision.objects.filter(delivered_at__isnull=True, voided_at__isnull=True)
+    decided = waiting.filter(approval__source=SOURCE, approval__source_ref=str(run_id))
+    idle = Q(status=RunStatus.WAITING, cancel_requested_at__isnull=True) & ~Exists(decided)
+    return bool(runs.exclude(idle).update(wanted=F("wanted") + 1))
 
 
 def claim(run_id: UUID, key: int) -> Claim | None:
@@ -130,7 +138,7 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
     now = timezone.now()
     ended = to in ENDED
     faults.at("release.before")
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         rows = Run.objects.filter(
             pk=claim.run.pk, attempt=claim.attempt, claimed_by=claim.key,
             status__in=set(run_sources_of(to)) & {RunStatus.RUNNING},
@@ -148,6 +156,7 @@ def release(claim: Claim, to: RunStatus, *, because: str = "", **fields: Any) ->
                 claim.run, _ACTIONS[to], {"status": to, "attempt": claim.attempt, **({"reason": because} if because else {})}
             )
         push("run", claim.run.pk, run["revision"])
+        notices.tell_ended(claim.run, to, claim.attempt)
         if run["follower"] is not None:
             hint(ADVANCE, str(run["follower"]))
         faults.at("release.after")

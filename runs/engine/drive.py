@@ -88,6 +88,7 @@ class Drive:
         """Let the graph run until it pauses or ends. Never raises for what the agent does."""
         token, whole = current.set(self.ctx), breakpoints.driven.set(self.graph)
         control, budget = RunControl(), self.recorder.budget
+        self.ctx.is_ending = lambda: control.drain_requested
         budget.on_reached = functools.partial(_drain, control, LIMIT)
         began, (seconds, late) = time.monotonic(), budget.begin_stretch()
         cut = asyncio.timeout(max(seconds, 0) + GRACE)

@@ -350,6 +350,7 @@ def _standing(approvals: Sequence[Approval]) -> dict[UUID, Decision]:
     """The decisions that count and are released, by approval."""
     released = Q(release_at__isnull=True) | Q(release_at__lte=timezone.now())
     rows = Decision.objects.filter(released, approval__in=[a.pk for a in approvals], voided_at__isnull=True)
+    rows = rows.select_related("approval")
     return {decision.approval_id: decision for decision in rows}
 
 

@@ -245,6 +245,8 @@ class Recorder(BaseCallbackHandler):
 
     async def _close_lost(self) -> None:
         """What an older attempt left open was lost with it."""
+        if self.attempt == 1:
+            return
         params = {"run": self.run_id, "attempt": self.attempt}
         async with self._connection() as connection:
             rows = await (await connection.execute(LOST, params)).fetchall()

@@ -74,8 +74,9 @@ def get(slug: str) -> LoadedAgent:
 def serve(manifests: frozenset[str] | None) -> None:
     """Load the agents of these manifests only: worker processes are apart, so that projects cannot get in each other's way."""
     global _only
-    _only = manifests
-    forget()
+    if manifests != _only:
+        _only = manifests
+        forget()
 
 
 def only() -> frozenset[str] | None:

@@ -25,6 +25,11 @@ class PartialAnswers(models.TextChoices):
     ONCE = "once", _("Go on at once with what is decided")
 
 
+class OutsideScope(models.TextChoices):
+    ASK = "ask", _("Ask people")
+    DENY = "deny", _("Deny")
+
+
 class Agent(Switched):
     """A LangGraph graph under a slug. Its code is imported in workers only; everybody else reads this row."""
 
@@ -38,6 +43,10 @@ class Agent(Switched):
     code_version = models.CharField(max_length=100, blank=True, editable=False)
     input_schema = models.JSONField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(default=True, help_text=_("Switched off: no new runs, and its gate refuses every call."))
+    dry_run = models.BooleanField(
+        _("dry run"), default=False,
+        help_text=_("From the next gate on its tools write nothing: of each write it is said what it would do."),
+    )  # fmt: skip
     limits = models.JSONField(default=dict, blank=True)
     config = models.JSONField(
         default=dict, blank=True, help_text=_("Given to its graph at each run: {configurable, tags, metadata}.")
@@ -49,6 +58,16 @@ class Agent(Switched):
     partial_answers = models.CharField(
         max_length=4, choices=PartialAnswers, default=PartialAnswers.WAIT,
         help_text=_("Several questions wait at once, and one of them is decided."),
+    )  # fmt: skip
+    own_nodes = models.JSONField(
+        default=list, editable=False, help_text="Nodes that run code of their own, which no gate sees."
+    )
+    input_untrusted = models.BooleanField(
+        _("input is untrusted"), default=True,
+        help_text=_("What its runs are given was written by outsiders, such as a customer's e-mail."),
+    )  # fmt: skip
+    outside_scope = models.CharField(
+        _("calls outside a run's scope"), max_length=4, choices=OutsideScope, default=OutsideScope.ASK
     )  # fmt: skip
     load_error = models.TextField(blank=True, editable=False)
     loaded_at = models.DateTimeField(null=True, editable=False)

@@ -43,6 +43,7 @@ class ToolCall(models.Model):
     error = models.JSONField(null=True, help_text="{kind, message, retryable, hint}.")
     attempt = models.PositiveIntegerField(default=0, help_text="Attempt of the run that executes it.")
     tries = models.PositiveIntegerField(default=0)
+    failed_tries = models.JSONField(default=list, help_text="[{try, at, error}] of tries that were followed by another.")
     revision = models.PositiveBigIntegerField(default=1, editable=False, help_text="Rises with every change; a trigger counts.")
     proposed_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

@@ -56,6 +56,8 @@ class Run(models.Model):
     limits = models.JSONField(default=dict)
     config = models.JSONField(default=dict, help_text="{configurable, tags, metadata}, over those of the agent.")
     context = models.JSONField(default=dict, help_text="Values for the graph's context, over those of the agent.")
+    scope = models.JSONField(default=dict, help_text='What it is about, such as {"customer": 17}.')
+    tools = models.JSONField(null=True, help_text="Names of the tools that it may use; null: all of its agent.")
     counters = models.JSONField(default=dict)
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.BigIntegerField(null=True)

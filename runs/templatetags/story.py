@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
+from approvals import breakers
+from approvals.models import Tool
 from runs.models import Step
 from runs.web.fragments import render_line
 from runs.web.story import in_order, lines
@@ -17,6 +19,12 @@ def last_line(text: str) -> str:
     """The end of a traceback: what went wrong, without the code that it went through."""
     told = [line for line in text.splitlines() if line.strip()]
     return told[-1].strip() if told else ""
+
+
+@register.filter
+def circuit(tool: Tool) -> str:
+    """How the circuit breaker of a tool stands; empty while calls go through."""
+    return breakers.told(tool) if breakers.is_troubled(tool) else ""
 
 
 @register.simple_tag

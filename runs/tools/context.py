@@ -4,7 +4,7 @@ It travels as a context variable: LangGraph and LangChain copy the context into 
 also reaches graphs that a tool runs inside itself, and it never enters a checkpoint.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +51,15 @@ class RunContext:
     run_input: Any
     dry_run: bool
     limits: Mapping[str, Amount]
+    scope: Mapping[str, Any] = field(default_factory=dict)  # what the run is about
+    tools: Sequence[str] | None = None  # that it may use; None: all
+    outside_scope: str = "ask"
+    input_untrusted: bool = True
+    parent_id: UUID | None = None  # the run that it was forked from
+    lineage: list[UUID] | None = None  # the run and all that it was forked from, once they were looked up
+    inputs: list[Any] | None = None  # of all its turns, once they were looked up
     on_call: Callable[[UUID, str, str, str], None] = lambda *_: None  # row, tool, outcome, task id
+    is_ending: Callable[[], bool] = lambda: False  # whether the graph is asked to go no further
     groups: dict[str, "Siblings"] = field(default_factory=dict)
 
 
@@ -71,6 +79,7 @@ class Permit:
     tool: str
     call_id: str
     args_digest: str
+    error: BaseException | None = None  # what the tool raised, also where its node makes a message of it
 
 
 current: ContextVar[RunContext | None] = ContextVar("current_run", default=None)

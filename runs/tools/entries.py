@@ -18,6 +18,7 @@ class Proposal:
     schema: dict[str, Any]
     labels: dict[str, Any]
     reason: str
+    has_preview: bool = False  # the tool has a hook for dry runs
     confidence: float | None = None  # of the agent in itself, 0 to 1
 
 
@@ -31,6 +32,19 @@ class Execute:
     idempotent: bool
     repeatable: bool  # idempotent, or reads only
     modified_by: str = ""
+    tool: UUID | None = None  # the row of the tool, for its circuit breaker
+    is_troubled: bool = False  # its breaker has to be told of a success too
+    retries: int = 0  # further tries of a call that is idempotent and fails with an error that may pass
+    marks: bool = False  # the result is untrusted, and the model is to know
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A dry run: let the tool's own hook say what the call would do."""
+
+    row: UUID
+    args: dict[str, Any]
+    timeout: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Recorded:
 
     row: UUID
     result: dict[str, Any]
+    marks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,7 @@ class Refused:
     kind: str
     message: str
     hint: str = ""
+    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +84,4 @@ class Answered:
     answer: Any
 
 
-type Entry = Execute | Pause | Recorded | Refused | Answered
+type Entry = Execute | Preview | Pause | Recorded | Refused | Answered

@@ -29,14 +29,16 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from agentdesk import faults
 from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
-from runs.tools import ledger
+from runs.tools import breakers, ledger, previews
 from runs.tools.context import GateMissing, LimitReached, Permit, RunContext, Siblings, current, permit
-from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.results import ToolError, dump, error_message, is_error, load, refuse_if_large
+from runs.tools.entries import Answered, Entry, Execute, Pause, Preview, Proposal, Recorded, Refused
+from runs.tools.marks import marked
+from runs.tools.results import ToolError, dump, error_message, load, raised, refuse_if_large, returned
+from runs.tools.retries import Tried, tried
 
 type Run = Callable[[ToolCallRequest], Awaitable[Any]]
 
-LABELS = {"effect", "egress", "idempotent", "risk"}
+LABELS = {"effect", "egress", "idempotent", "risk", "results", "data"}
 _MARK = "_agentdesk_gated"
 
 
@@ -108,6 +110,8 @@ async def _call(ctx: RunContext, request: ToolCallRequest, run: Run, rest: Calla
     if isinstance(entry, Pause):
         await rest()
         raise _interrupt(entry, proposal)
+    if isinstance(entry, Preview):
+        return await _preview(ctx, entry, proposal, request)
     if not isinstance(entry, Execute):
         return await _reply(ctx, entry, proposal)
     return await _execute(ctx, entry, proposal, request, run)
@@ -120,16 +124,47 @@ async def _execute(
     request: ToolCallRequest,
     run: Callable[[ToolCallRequest], Awaitable[Any]],
 ) -> Any:
-    """Run the tool under its permit and its timeout, and record what it brought."""
+    """Run the tool, again where that is safe and may help, and record what it brought."""
     changed = request.override(tool_call={**request.tool_call, "args": entry.args})
     _give_key(changed, entry.row)
-    token = permit.set(Permit(proposal.tool, proposal.call_id, digest(entry.args)))
+
+    is_troubled = entry.is_troubled
+
+    async def once() -> Tried:
+        nonlocal is_troubled
+        done = await _try(ctx, entry, proposal, changed, run)
+        fault = done.error if done.error is not None and done.error.is_fault else None
+        if entry.tool is not None and (is_troubled or fault is not None):
+            await hop(breakers.report, entry.tool, entry.row, ctx.run_id, fault)
+            is_troubled = True  # a success after it ends the row of failures
+        return done
+
+    async def may_again(error: ToolError) -> bool:
+        return await hop(ledger.try_again, ctx, entry.row, error.as_dict())
+
+    done = await tried(ctx, once, may_again, entry.retries)
+    if done.error is not None and done.result is None:
+        return await _finish(ctx, entry, proposal, done.error)
+    result = _with_notice(done.result, entry)
+    problem = done.error.as_dict() if done.error is not None else None
+    await hop(ledger.finish, ctx, entry.row, result=dump(result), error=problem)
+    await faults.at_on_loop("ledger.commit.after")
+    ctx.on_call(entry.row, proposal.tool, "failed" if problem else "succeeded", "")
+    return _with_notice(marked(done.result, proposal.tool, entry.row), entry) if entry.marks else result
+
+
+async def _try(ctx: RunContext, entry: Execute, proposal: Proposal, changed: ToolCallRequest, run: Run) -> Tried:
+    """Run the tool once, under its permit and its timeout. Raises what ends or pauses the run."""
+    leave = Permit(proposal.tool, proposal.call_id, digest(entry.args))
+    token = permit.set(leave)
+    clock = asyncio.timeout(entry.timeout)
     try:
         await faults.at_on_loop("tool.start")
-        result = await asyncio.wait_for(run(changed), entry.timeout)
+        async with clock:
+            result = await run(changed)
         await faults.at_on_loop("tool.end")
-    except TimeoutError:
-        return await _timed_out(ctx, entry, proposal)
+    except TimeoutError as error:
+        return await _timed_out(ctx, entry, proposal, None if clock.expired() else error)
     except GateMissing as missing:
         await _finish(ctx, entry, proposal, ToolError("refused", str(missing)))
         raise
@@ -147,15 +182,12 @@ async def _execute(
         if is_invalid_resume(error):
             await _leave_paused(ctx, entry, proposal)
             raise
-        return await _finish(ctx, entry, proposal, ToolError(type(error).__name__, str(error) or repr(error)))
+        return Tried(error=raised(error))
     finally:
         permit.reset(token)
-    result = _with_notice(result, entry)
-    problem = {"kind": "tool_error", "message": str(result.content)[:2000]} if is_error(result) else None
-    await hop(ledger.finish, ctx, entry.row, result=dump(result), error=problem)
-    await faults.at_on_loop("ledger.commit.after")
-    ctx.on_call(entry.row, proposal.tool, "failed" if problem else "succeeded", "")
-    return result
+    if isinstance(result, ToolMessage) and result.status == "error" and leave.error is not None:
+        return Tried(result, raised(leave.error))  # its node made words of what it raised
+    return Tried(result, returned(result))
 
 
 async def _leave_paused(ctx: RunContext, entry: Execute, proposal: Proposal) -> None:
@@ -167,36 +199,67 @@ def _tell(ctx: RunContext, entry: Entry, request: ToolCallRequest) -> None:
     """Let the recorder know where the call stands. A replayed result is no news."""
     outcome = {Execute: "executing", Pause: "waiting", Answered: "succeeded"}.get(type(entry))
     if isinstance(entry, Refused):
-        outcome = {"dry_run": "simulated", "tampered": "denied"}.get(entry.kind, entry.kind)
+        outcome = {"dry_run": "simulated", "tampered": "denied", "circuit_open": "failed"}.get(entry.kind, entry.kind)
     if outcome is not None:
         ctx.on_call(entry.row, request.tool_call["name"], outcome, _place(request).rpartition(":")[2])
 
 
-async def _timed_out(ctx: RunContext, entry: Execute, proposal: Proposal) -> Any:
+async def _timed_out(ctx: RunContext, entry: Execute, proposal: Proposal, own: TimeoutError | None) -> Tried:
+    """``own``: what the tool raised itself, when it was not the gate that lost patience. Either way nobody knows whether it
+    took effect: where the tool is not idempotent, people say."""
+    text = f"No answer within {entry.timeout} s"
+    if own is not None:
+        text = f"The tool's own wait timed out: {str(own) or 'TimeoutError'}"
+    error = ToolError("timeout", f"{text}.", retryable=True, is_fault=True)
     if entry.idempotent:
-        error = ToolError("timeout", f"No answer within {entry.timeout} s.", retryable=True)
-        return await _finish(ctx, entry, proposal, error)
-    paused = await hop(ledger.leave_in_doubt, ctx, entry.row, f"No answer within {entry.timeout} s; it may still take effect.")
+        return Tried(error=error)
+    paused = await hop(ledger.leave_in_doubt, ctx, entry.row, f"{text}; it may still take effect.")
+    if entry.tool is not None:
+        await hop(breakers.report, entry.tool, entry.row, ctx.run_id, error)
     raise _interrupt(paused, proposal)
 
 
-async def _finish(ctx: RunContext, entry: Execute, proposal: Proposal, error: ToolError) -> ToolMessage:
+async def _preview(ctx: RunContext, entry: Preview, proposal: Proposal, request: ToolCallRequest) -> ToolMessage:
+    """A dry run: the tool's own hook says what the call would do."""
+    error: ToolError | None = None
+    try:
+        would = await previews.said(request.tool, entry.args, request.runtime.config, entry.timeout)
+        words = {"dry_run": True, "message": f"{proposal.tool} was not executed. This is what it would do.", "would": would}
+        content = json.dumps(encode(words), ensure_ascii=False)
+        message = ToolMessage(content=content, name=proposal.tool, tool_call_id=proposal.call_id)
+    except GraphBubbleUp:
+        raise
+    except TimeoutError:
+        text = f"Dry run: {proposal.tool} was not executed, and gave no preview in {entry.timeout} s."
+        error = ToolError("preview_failed", text)
+    except Exception as problem:
+        said = raised(problem)
+        text = f"Dry run: {proposal.tool} was not executed. Its preview failed: {said.message}"
+        error = ToolError(said.kind, text[:2000], said.retryable, said.hint)
+    if error is not None:
+        message = error_message(error, tool=proposal.tool, call_id=proposal.call_id)
+    await hop(ledger.simulated, ctx, entry.row, result=dump(message), error=error.as_dict() if error else None)
+    ctx.on_call(entry.row, proposal.tool, "simulated", "")
+    return message
+
+
+async def _finish(ctx: RunContext, entry: Execute, proposal: Proposal, error: ToolError) -> Any:
     message = error_message(error, tool=proposal.tool, call_id=proposal.call_id)
     await hop(ledger.finish, ctx, entry.row, result=dump(message), error=error.as_dict())
     ctx.on_call(entry.row, proposal.tool, "failed", "")
-    return message
+    return marked(message, proposal.tool, entry.row) if entry.marks else message
 
 
 async def _reply(ctx: RunContext, entry: Entry, proposal: Proposal) -> Any:
     """What the graph gets for a call that does not run (any more)."""
     match entry:
-        case Recorded(result=result):
-            return load(result)
+        case Recorded(row=row, result=result, marks=marks):
+            return marked(load(result), proposal.tool, row) if marks else load(result)
         case Answered(answer=answer):
             content = answer if isinstance(answer, str) else json.dumps(encode(answer))
             message = ToolMessage(content=content, name=proposal.tool, tool_call_id=proposal.call_id)
-        case Refused(kind=kind, message=text, hint=hint):
-            message = error_message(ToolError(kind, text, False, hint), tool=proposal.tool, call_id=proposal.call_id)
+        case Refused(kind=kind, message=text, hint=hint, retryable=retryable):
+            message = error_message(ToolError(kind, text, retryable, hint), tool=proposal.tool, call_id=proposal.call_id)
         case _:
             raise TypeError(f"no reply to {entry!r}")
     await faults.at_on_loop("gate.answer.before")
@@ -228,6 +291,7 @@ def _proposal(request: ToolCallRequest) -> Proposal:
         description=tool.description if tool else "",
         schema=schema_of(tool) if tool else {},
         labels=labels_of(tool) if tool else {},
+        has_preview=previews.hook_of(tool) is not None,
         reason=_text(message) if message else "",
         confidence=_confidence(message, call["id"] or "") if message else None,
     )
@@ -259,10 +323,14 @@ def labels_of(tool: BaseTool) -> dict[str, Any]:
     """What the tool's own metadata, or its MCP hints, say of it: a first filling of the admin's labels, no more."""
     metadata = tool.metadata or {}
     labels = {key: metadata[key] for key in LABELS if key in metadata}
+    if previews.hook_of(tool) is not None:
+        labels["dry_run"] = True
     if metadata.get("readOnlyHint") is True:
         labels.setdefault("effect", "read")
     if metadata.get("idempotentHint") is True:
         labels.setdefault("idempotent", True)
+    if metadata.get("openWorldHint") is True:
+        labels.setdefault("results", "untrusted")
     return labels
 
 

@@ -38,3 +38,11 @@ class Guard(BaseCallbackHandler):
             )
         if digest(inputs or {}) != leave.args_digest:
             raise GateMissing(f"The arguments of {name!r} changed behind the gate. It was not started.")
+
+    def on_tool_error(
+        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, tool_call_id: str = "", **kwargs: Any
+    ) -> None:
+        """Keep what a tool raised for the gate: a ToolNode may make words of it."""
+        leave = permit.get()
+        if leave is not None and tool_call_id == leave.call_id:
+            leave.error = error

@@ -4,6 +4,7 @@ All functions here are synchronous and use the ORM; the gate calls each in one h
 call, :func:`finish` and :func:`leave_paused` say what became of it. A row is never guessed at: its own status rules.
 """
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,23 +17,34 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode, encode
 from agentdesk.live.push import push
 from approvals import handover, requests, switches
-from approvals.models import Approval, Decision, Evaluation, Halt, Tool
+from approvals.models import Approval, Decision, Evaluation, Halt, Rehearsal, Tool
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
+from approvals.models.tools import Results
 from approvals.policy.record import evaluate_action
-from approvals.states import Kind, Verdict
+from approvals.states import Kind, Status, Verdict
 from runs import calls
 from runs.lifecycle import SOURCE
 from runs.models import Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
+from runs.tools import breakers
 from runs.tools.context import AttemptLost, RunContext
 from runs.tools.counting import count
-from runs.tools.entries import Answered, Entry, Execute, Pause, Proposal, Recorded, Refused
-from runs.tools.proposals import DENIED, ask_again, facts_of, is_withdrawn, place_of, propose, record_call, tool_of
+from runs.tools.entries import Answered, Entry, Execute, Pause, Preview, Proposal, Recorded, Refused
+from runs.tools.proposals import DENIED, ask_again, facts_again, is_withdrawn, place_of, propose, record_call, tool_of
 
 AT_WORK = "The worker ended while the tool was at work."
 AGAIN = "Do not repeat it with the same arguments."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """How the switches stand at this look."""
+
+    off: str  # why nothing may start, for the model; or empty
+    dry: bool  # a dry run of the run, its agent or the desk: nothing is written
+    has_preview: bool  # the tool's code can say what a call would do
 
 
 @transaction.atomic
@@ -43,11 +55,12 @@ def enter(ctx: RunContext, proposal: Proposal) -> Entry:
     run = _fence(ctx)
     tool = tool_of(ctx, proposal)
     off = switches.why_off(tool, halted=run.halted, agent_enabled=run.agent_enabled)
+    now = Now(off, ctx.dry_run or run.agent_dry_run or run.rehearsed, proposal.has_preview)
     row = _known(ctx, proposal)
     if row is None:
-        row = propose(ctx, proposal, tool, off)
+        row = propose(ctx, proposal, tool, off, counted=not now.dry)
         faults.at("gate.proposed")
-    return _next(ctx, row, tool, proposal, off)
+    return _next(ctx, row, tool, proposal, now)
 
 
 @transaction.atomic
@@ -59,7 +72,7 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
     moved = calls.move(ctx.run_id, row_id, status, attempt=ctx.attempt, result=result, error=error, ended_at=timezone.now())
     if not moved:
         raise AttemptLost(f"call {row_id} is no longer executing under attempt {ctx.attempt}")
-    row = ToolCall.objects.select_related("run").get(pk=row_id)
+    row = ToolCall.objects.get(pk=row_id)
     record_call(
         ctx,
         row,
@@ -69,6 +82,41 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
     )
     _touch_approval(row)
     faults.at("ledger.finish.after")
+
+
+@transaction.atomic
+def try_again(ctx: RunContext, row_id: UUID, failed: dict[str, Any]) -> bool:
+    """Put a try that failed on record, and whether an executing call may be tried again: nobody cancelled its run, no switch
+    and no rule says otherwise by now, and the circuit of its tool is closed. Raises AttemptLost."""
+    run = _fence(ctx)
+    row = ToolCall.objects.select_for_update(of=("self",)).select_related("evaluation").get(pk=row_id, run_id=ctx.run_id)
+    tool = Tool.objects.select_related("breaker").get(agent=ctx.agent, name=row.tool)
+    if row.status != CallStatus.EXECUTING or run.cancel_requested_at is not None or not tool.idempotent:
+        return False
+    if ctx.dry_run or run.agent_dry_run or run.rehearsed:
+        return False
+    if switches.why_off(tool, halted=run.halted, agent_enabled=run.agent_enabled):
+        return False
+    if _denied_now(ctx, row, tool, decode(row.approved_args)) or breakers.seconds_left(tool, row.pk, ctx.run_id):
+        return False
+    entry = {"try": row.tries, "at": timezone.now().isoformat(), "error": failed}
+    ToolCall.objects.filter(pk=row_id).update(tries=row.tries + 1, failed_tries=[*row.failed_tries, entry])
+    record_call(ctx, row, "call.retried", after={"try": row.tries + 1, "error": failed["kind"]}, content={"error": failed})
+    push("call", row_id, 0, run=ctx.run_id)
+    return True
+
+
+@transaction.atomic
+def simulated(ctx: RunContext, row_id: UUID, *, result: dict[str, Any], error: dict[str, Any] | None) -> None:
+    """Record what a tool's hook says that the call would do, or why it could not say it. Raises AttemptLost."""
+    _fence(ctx)
+    calls.move(ctx.run_id, row_id, CallStatus.SIMULATED, result=result, error=error, ended_at=timezone.now())
+    row = ToolCall.objects.get(pk=row_id)
+    record_call(
+        ctx, row, "call.simulated", after={"status": CallStatus.SIMULATED, "previewed": error is None},
+        content={"args": row.approved_args, "result": result},
+    )  # fmt: skip
+    _touch_approval(row)
 
 
 @transaction.atomic
@@ -106,7 +154,7 @@ def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
     """The row of this call, if it came by before. Its digest is that of the schema of then: what people were asked about a call
     stands, also when the tool has changed since. Where none fits, one that somebody changed in the database may have been it:
     rather that, which does not run, than another row for the same call."""
-    found = ToolCall.objects.select_related("evaluation").select_for_update(of=("self",))
+    found = ToolCall.objects.select_related("evaluation", "approval").select_for_update(of=("self",))
     rows = list(found.filter(**place_of(ctx, proposal)).order_by("pk"))
     same = [row for row in rows if action_digest(ctx.agent, proposal.tool, row.schema_version, proposal.args) == row.digest]
     changed = [row for row in rows if not _is_as_asked(ctx, row)]
@@ -115,9 +163,12 @@ def _known(ctx: RunContext, proposal: Proposal) -> ToolCall | None:
 
 def _fence(ctx: RunContext) -> Any:
     """Hold the run's row while this transaction lasts, so that a takeover waits for it, and refuse an older attempt. The row
-    comes with how the switches stand: ``halted`` and ``agent_enabled``."""
-    runs = Run.objects.select_for_update(of=("self",), no_key=True).only("attempt").filter(pk=ctx.run_id)
-    run: Any = runs.annotate(agent_enabled=F("agent__enabled"), halted=Exists(Halt.standing())).first()
+    comes with how the switches stand: ``halted`` and ``agent_enabled``, ``rehearsed`` and ``agent_dry_run``."""
+    runs = Run.objects.select_for_update(of=("self",), no_key=True).only("attempt", "cancel_requested_at").filter(pk=ctx.run_id)
+    run: Any = runs.annotate(
+        agent_enabled=F("agent__enabled"), agent_dry_run=F("agent__dry_run"), halted=Exists(Halt.standing()),
+        rehearsed=Exists(Rehearsal.standing()),
+    ).first()  # fmt: skip
     if run is None or run.attempt != ctx.attempt:
         raise AttemptLost(f"attempt {ctx.attempt} of run {ctx.run_id} has been taken over")
     return run
@@ -127,52 +178,53 @@ def _is_as_asked(ctx: RunContext, row: ToolCall) -> bool:
     return action_digest(ctx.agent, row.tool, row.schema_version, decode(row.asked_args)) == row.digest
 
 
-def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, off: str) -> Entry:
-    """``off``: why nothing may start now, or empty."""
+def _next(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, now: Now) -> Entry:
     if row.status not in CALL_ENDED and not _is_as_asked(ctx, row):
         return _tampered(ctx, row, "The arguments that the model asked for were changed in the database.")
     match row.status:
         case CallStatus.WAITING:
             if not is_withdrawn(row) or row.evaluation is None:
-                return _decided(ctx, row, tool, off)
-            if off:
-                return _deny(ctx, row, off)
+                return _decided(ctx, row, tool, now)
+            if now.off:
+                return _deny(ctx, row, now.off)
             again = ask_again(ctx, row, tool, proposal, row.evaluation)
             return Pause(row.pk, again.pk, str(again))
         case CallStatus.APPROVED | CallStatus.PAUSED:
-            return _begin(ctx, row, tool, off)
+            return _begin(ctx, row, tool, now)
         case CallStatus.EXECUTING:
             if tool.idempotent:
-                return _begin(ctx, row, tool, off)
+                return _begin(ctx, row, tool, now)
             return _doubt(ctx, row, AT_WORK)
         case CallStatus.IN_DOUBT:
-            return _resolve(ctx, row, tool, off)
+            return _resolve(ctx, row, tool, now)
         case CallStatus.DENIED:
             error = row.error or {}
             return Refused(row.pk, error.get("kind", "denied"), error.get("message", DENIED), error.get("hint", ""))
     if row.status not in CALL_ENDED:
         raise ValueError(f"tool call {row.pk} has status {row.status!r}, which nothing here expects")
     if row.result is not None:
-        return Recorded(row.pk, row.result)
+        return Recorded(row.pk, row.result, marks=row.executed_args is not None and _marks(tool))
     error = row.error or {}
     return Refused(row.pk, error.get("kind", row.status), error.get("message", ""), error.get("hint", ""))
 
 
-def _decided(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
+def _decided(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
     """Take the decision on this call, once, or wait on."""
     approval = row.approval
     if approval is None:
         raise ValueError(f"tool call {row.pk} waits without an approval")
+    if approval.status == Status.PENDING:  # a decision that comes right now is found when the run has paused
+        return Pause(row.pk, approval.pk, str(approval))
     decision = Decision.objects.filter(approval=approval, voided_at__isnull=True).first()
     if decision is None or (decision.release_at is not None and decision.release_at > timezone.now()):
         return Pause(row.pk, approval.pk, str(approval))
     if decision.verdict in (Verdict.APPROVE, Verdict.MODIFY):
-        return _approve(ctx, row, tool, approval, decision, off)
-    now = timezone.now()
+        return _approve(ctx, row, tool, approval, decision, now)
+    at = timezone.now()
     handover.consume(decision.pk, decision.digest)
     if decision.verdict == Verdict.RESPOND:
         answer = decode(decision.answer)
-        calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=now)
+        calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, decision=decision, ended_at=at)
         record_call(ctx, row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
         return Answered(row.pk, answer)
     status, kind, text = _REFUSALS[Verdict(decision.verdict)]
@@ -180,7 +232,7 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
         f" Reason: {decision.message}" if decision.message else ""
     )
     error = {"kind": kind, "message": message, "retryable": False, "hint": AGAIN}
-    calls.move(ctx.run_id, row.pk, status, decision=decision, error=error, ended_at=now)
+    calls.move(ctx.run_id, row.pk, status, decision=decision, error=error, ended_at=at)
     record_call(ctx, row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
     return Refused(row.pk, kind, message, AGAIN)
 
@@ -196,7 +248,7 @@ _REFUSALS = {
 }
 
 
-def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, decision: Decision, off: str) -> Entry:
+def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, decision: Decision, now: Now) -> Entry:
     args = decode(decision.args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != decision.digest:
         return _tampered(ctx, row, "The arguments stored with the decision are not the ones that were decided on.")
@@ -214,21 +266,30 @@ def _approve(ctx: RunContext, row: ToolCall, tool: Tool, approval: Approval, dec
         approved_args=decision.args,
         approved_digest=decision.digest,
     )
-    row.refresh_from_db(fields=["status", "decision", "approved_args", "approved_digest"])
-    return _begin(ctx, row, tool, off)
+    row.status, row.decision = CallStatus.APPROVED, decision
+    row.approved_args, row.approved_digest = decision.args, decision.digest
+    return _begin(ctx, row, tool, now)
 
 
-def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
+def _begin(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
     """Last look before the tool starts: switches, deny rules and digests as of now; then the row says executing."""
     args = decode(row.approved_args)
     if action_digest(ctx.agent, row.tool, row.schema_version, args) != row.approved_digest or (
         row.decision is not None and row.decision.digest != row.approved_digest
     ):
         return _tampered(ctx, row, "The approved arguments were changed in the database.")
-    if reason := off or _denied_now(ctx, row, tool, args):
+    if reason := now.off or _denied_now(ctx, row, tool, args):
         return _deny(ctx, row, reason)
-    if ctx.dry_run and tool.effect != "read":
+    if now.dry and tool.effect != "read":
+        if row.status == CallStatus.EXECUTING:  # it may have taken effect before the dry run began and its worker died
+            return _doubt(ctx, row, AT_WORK)
+        if row.status == CallStatus.PAUSED:
+            return _doubt(ctx, row, "A dry run began while the tool was paused; it may have taken effect before.")
+        if tool.dry_run and now.has_preview:
+            return Preview(row.pk, args, tool.timeout_seconds)
         return _simulate(ctx, row, args)
+    if row.status != CallStatus.PAUSED and (left := breakers.seconds_left(tool, row.pk, ctx.run_id)):
+        return _broken(ctx, row, tool, left)
     calls.move(
         ctx.run_id, row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
         executed_args=row.approved_args, executed_digest=row.approved_digest,
@@ -241,18 +302,24 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     )
     faults.at("gate.executing")
     modified = row.decision.decided_by_label if row.decision and row.decision.verdict == Verdict.MODIFY else ""
-    return Execute(row.pk, args, tool.timeout_seconds, tool.idempotent, tool.idempotent or tool.effect == "read", modified)
+    return Execute(
+        row.pk, args, tool.timeout_seconds, tool.idempotent, tool.idempotent or tool.effect == "read", modified, tool.pk,
+        breakers.is_troubled(tool), tool.retries if tool.idempotent and tool.labels_from != "run" else 0, marks=_marks(tool),
+    )  # fmt: skip
+
+
+def _marks(tool: Tool) -> bool:
+    return tool.results == Results.UNTRUSTED and tool.marks_results
 
 
 def _denied_now(ctx: RunContext, row: ToolCall, tool: Tool, args: dict[str, Any]) -> str:
     if row.approval_id is None and row.tries == 0:
         return ""  # evaluated in this very step
-    said = row.evaluation.facts.get("confidence") if row.evaluation else None
     now = evaluate_action(
-        facts_of(ctx, tool, args, said), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
+        facts_again(ctx, tool, args, row.evaluation), source=SOURCE, source_ref=str(ctx.run_id), occasion=Occasion.EXECUTING,
         of=row.evaluation,
     )  # fmt: skip
-    return "A rule denies this call now." if now.verdict == Effect.DENY else ""
+    return DENIED if now.verdict == Effect.DENY else ""
 
 
 def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
@@ -270,7 +337,7 @@ def _deny(ctx: RunContext, row: ToolCall, reason: str) -> Entry:
 
 
 def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
-    text = f"Dry run: {row.tool} was not executed. It would have run with these arguments."
+    text = f"Dry run: {row.tool} was validated and not executed. It would have run with these arguments."
     calls.move(
         ctx.run_id,
         row.pk,
@@ -280,6 +347,24 @@ def _simulate(ctx: RunContext, row: ToolCall, args: dict[str, Any]) -> Refused:
     )
     record_call(ctx, row, "call.simulated", after={"status": CallStatus.SIMULATED}, content={"args": encode(args)})
     return Refused(row.pk, "dry_run", text)
+
+
+def _broken(ctx: RunContext, row: ToolCall, tool: Tool, seconds: int) -> Entry:
+    """The circuit of its tool is open. What people decided did not count: nothing ran."""
+    message = f"{row.tool} has failed several times in a row and is not called for a while. "
+    if row.status == CallStatus.EXECUTING:  # it may have taken effect before its worker died
+        return _doubt(ctx, row, f"{AT_WORK} {message.strip()}")
+    message += "It was not started again." if row.tries else "Nothing was executed."
+    hint = f"Go on without it, or try again in {seconds} s."
+    error = {"kind": "circuit_open", "message": message, "retryable": True, "hint": hint}
+    calls.move(ctx.run_id, row.pk, CallStatus.FAILED, error=error, ended_at=timezone.now())
+    record_call(ctx, row, "call.failed", after={"status": CallStatus.FAILED, "error": "circuit_open"})
+    if row.tries == 0:
+        if row.decision is not None and row.decision.approval.kind == Kind.TOOL_CALL:
+            requests.void(row.decision, message)
+        if row.evaluation_id is not None:
+            Evaluation.objects.filter(pk=row.evaluation_id).update(counted=False)
+    return Refused(row.pk, "circuit_open", message, hint, retryable=True)
 
 
 def _tampered(ctx: RunContext, row: ToolCall, what: str) -> Refused:
@@ -310,7 +395,7 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
     return Pause(row.pk, approval.pk, because)
 
 
-def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
+def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
     """A person has said, or will say, what became of a call in doubt."""
     if row.doubt_id is None:
         raise ValueError(f"tool call {row.pk} is in doubt without an approval")
@@ -323,7 +408,7 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, off: str) -> Entry:
     if answer == "retry":
         calls.move(ctx.run_id, row.pk, CallStatus.APPROVED, doubt=None)
         row.refresh_from_db(fields=["status", "doubt"])
-        return _begin(ctx, row, tool, off)
+        return _begin(ctx, row, tool, now)
     if answer == "happened":
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
         return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")

@@ -1,5 +1,7 @@
 """A tool call that is seen for the first time: evaluated, its verdict frozen on a row, and people asked where they must be."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -11,7 +13,10 @@ from approvals import requests, tools
 from approvals.models import Approval, Evaluation, Tool
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
+from approvals.policy.fences import Bounds
+from approvals.policy.origins import trace
 from approvals.policy.record import evaluate_action
+from approvals.policy.replay import facts_of as facts_recorded
 from approvals.policy.requirements import freeze, unite
 from approvals.states import Kind, Status, Verdict
 from runs.lifecycle import SOURCE
@@ -21,20 +26,26 @@ from runs.states import CallStatus
 from runs.tools.context import RunContext
 from runs.tools.counting import count, make_room
 from runs.tools.entries import Proposal
+from runs.tools.readings import read_by
 
-DENIED = "A rule denies this call. It was not executed."
+DENIED = "This call was refused. It was not executed."
 NOT_AGAIN = "Do not repeat this call."
 
 
-def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> ToolCall:
+def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str, *, counted: bool) -> ToolCall:
     """Evaluate the call and freeze the verdict on its row. ``off``: why nothing may start now; then neither rules nor people
-    are asked. Raises LimitReached."""
+    are asked. ``counted``: rules that count calls count it; not in a dry run. Raises LimitReached."""
     wanted = action_digest(ctx.agent, proposal.tool, tool.schema_version, proposal.args)
     count(ctx, proposal.tool, wanted)
     if off:
         return _switched_off(ctx, proposal, tool, off)
-    facts = facts_of(ctx, tool, proposal.args, proposal.confidence)
-    evaluation = evaluate_action(facts, source=SOURCE, source_ref=str(ctx.run_id), counted=not ctx.dry_run)
+    read = read_by(ctx)
+    facts = replace(
+        facts_of(ctx, tool, proposal.args, proposal.confidence),
+        origins=trace(proposal.args, read.readings),
+        bounds=bounds_of(ctx, tool, read.labels),
+    )
+    evaluation = evaluate_action(facts, source=SOURCE, source_ref=str(ctx.run_id), counted=counted)
     faults.at("gate.evaluated")
     row = ToolCall(
         **place_of(ctx, proposal), tool=proposal.tool, digest=wanted, schema_version=tool.schema_version,
@@ -99,7 +110,8 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
         if row.digest in (asked.digest, original) and _meets(asked, evaluation):
             return asked
     make_room(ctx.agent, ctx.limits[PENDING_APPROVALS])
-    approval, _ = requests.request_approval(
+    request = requests.request_new if row.approval is None else requests.request_approval
+    approval, _ = request(
         requests.Ask(
             source=SOURCE, source_ref=str(ctx.run_id), request_key=key, kind=Kind.TOOL_CALL, agent=ctx.agent,
             agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
@@ -121,13 +133,32 @@ def _meets(asked: Approval, evaluation: Evaluation) -> bool:
     return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
 
 
+def facts_again(ctx: RunContext, tool: Tool, args: dict[str, Any], before: Evaluation | None) -> Facts:
+    """What the policy is asked about at the last look: where its arguments came from, and what the run had read, stands since
+    the call was proposed (``before``); what the tool may reach is as of now."""
+    asked = facts_recorded(before.facts) if before and before.facts else None
+    facts = facts_of(ctx, tool, args, asked.confidence if asked else None)
+    if asked is None:
+        return facts
+    return replace(
+        facts,
+        origins=asked.origins and asked.origins.changed(asked.args, args),
+        bounds=bounds_of(ctx, tool, asked.bounds.data_read),
+    )
+
+
+def bounds_of(ctx: RunContext, tool: Tool, labels: Sequence[str]) -> Bounds:
+    """The fences around a call. ``labels``: of the data that the run has read."""
+    return tools.bounds_of(tool, scope=ctx.scope, tools=ctx.tools, outside=ctx.outside_scope, data_read=tuple(labels))
+
+
 def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any], confidence: float | None) -> Facts:
     """What the policy is asked about."""
     return Facts(
         agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
         risk=tool.risk, schema_version=tool.schema_version,
         tool_known=tool.labels_from != "run", schema_changed=tool.is_changed, run_input=ctx.run_input,
-        confidence=confidence,
+        confidence=confidence, bounds=bounds_of(ctx, tool, ()),
     )  # fmt: skip
 
 

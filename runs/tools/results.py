@@ -22,9 +22,38 @@ class ToolError:
     message: str
     retryable: bool = False
     hint: str = ""
+    is_fault: bool = False  # the tool does not work, rather than that it says no; circuit breakers count these
 
     def as_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "message": self.message, "retryable": self.retryable, "hint": self.hint}
+
+
+def raised(error: BaseException) -> ToolError:
+    """What an exception of a tool says. One with ``kind``, ``message``, ``retryable`` and ``hint``, such as the toolkit's
+    ToolFailure, says it itself; of the others, a connection that failed may be tried again."""
+    kind, message = getattr(error, "kind", None), getattr(error, "message", None)
+    if isinstance(kind, str) and isinstance(message, str):
+        return _checked(kind, message, getattr(error, "retryable", False), getattr(error, "hint", ""))
+    return ToolError(type(error).__name__, str(error) or repr(error), isinstance(error, ConnectionError), is_fault=True)
+
+
+def returned(result: Any) -> ToolError | None:
+    """The structured error in what a tool returned, ``{"error": {"kind", "message", …}}``; None where it has none."""
+    if not isinstance(result, ToolMessage) or not isinstance(result.content, str):
+        return None
+    try:
+        said = json.loads(result.content)
+    except ValueError:
+        said = None
+    error = said.get("error") if isinstance(said, dict) else None
+    if isinstance(error, dict) and isinstance(error.get("kind"), str) and isinstance(error.get("message"), str):
+        return _checked(error["kind"], error["message"], error.get("retryable", False), error.get("hint", ""))
+    return ToolError("tool_error", result.content[:2000]) if result.status == "error" else None
+
+
+def _checked(kind: str, message: str, retryable: object, hint: object) -> ToolError:
+    hint = str(hint)[:2000] if hint else ""
+    return ToolError(kind[:100] or "failed", message[:2000], retryable is True, hint, is_fault=retryable is True)
 
 
 def error_message(error: ToolError, *, tool: str, call_id: str) -> ToolMessage:
@@ -57,10 +86,6 @@ def refuse_if_large(ctx: RunContext, tool: str, result: Any) -> None:
     if (length := size(result)) > most:
         detail = f"{tool} returned {length} characters; they are on record, and the model has not read them."
         raise LimitReached("output_chars", most, detail)
-
-
-def is_error(result: Any) -> bool:
-    return isinstance(result, ToolMessage) and result.status == "error"
 
 
 def _shown(result: Any) -> Any:

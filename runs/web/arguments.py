@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agentdesk import masking
 from agentdesk.digests import TAG, decode, encode
 
 LONG = 160  # characters; longer values scroll inside themselves
@@ -37,19 +38,19 @@ class Argument:
 
 def arguments(stored: Any) -> list[Argument]:
     """One set of encoded arguments, in its own order."""
-    return [Argument(name, text_of(value)) for name, value in _items(stored)]
+    return [Argument(name, text_of(value, name)) for name, value in _items(stored)]
 
 
 def changes(before: Any, after: Any) -> list[Argument]:
     """The later of two sets, with what it changed in the earlier one; what it left out comes last."""
     old, new = dict(_items(before)), dict(_items(after))
     shown = [_beside(name, value, old) for name, value in new.items()]
-    return shown + [Argument(name, None, text_of(value), True) for name, value in old.items() if name not in new]
+    return shown + [Argument(name, None, text_of(value, name), True) for name, value in old.items() if name not in new]
 
 
-def text_of(value: Any) -> str:
-    """An encoded value as text: strings as they are, everything else as JSON."""
-    plain = decode(value)
+def text_of(value: Any, name: str = "") -> str:
+    """An encoded value as text: strings as they are, everything else as JSON, secrets masked. ``name``: of the argument."""
+    plain = masking.value(decode(value), name)
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, default=str)
 
 
@@ -60,10 +61,10 @@ def _brief(text: str) -> str:
 
 def _beside(name: str, value: Any, old: Mapping[str, Any]) -> Argument:
     if name not in old:
-        return Argument(name, text_of(value), None, True)
+        return Argument(name, text_of(value, name), None, True)
     if _same(old[name], value):
-        return Argument(name, text_of(value))
-    return Argument(name, text_of(value), text_of(old[name]), True)
+        return Argument(name, text_of(value, name))
+    return Argument(name, text_of(value, name), text_of(old[name], name), True)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from approvals.models import Evaluation
 from approvals.models.rules import Effect
+from approvals.policy.replay import facts_of
 from approvals.states import Verdict
 from runs.models import ToolCall
 from runs.states import CALL_ENDED, CallStatus
@@ -109,9 +110,13 @@ def rows(calls: Sequence[ToolCall]) -> list[CallRow]:
 
 
 def rule_names(evaluation: Evaluation | None) -> list[str]:
-    """The rules that gave the verdict, by name."""
+    """The rules that gave the verdict, by name; where it goes beyond a fence, why."""
     if evaluation is None:
         return []
+    if evaluation.facts and evaluation.facts.get("bounds") and (fences := facts_of(evaluation.facts).crossed()):
+        strictest = [fence.text for fence in fences if fence.verdict == evaluation.verdict]
+        if strictest:
+            return strictest
     named = [rule for rule in evaluation.rules if isinstance(rule, dict) and rule.get("matched", True)]
     deciding = [rule for rule in named if rule.get("verdict", evaluation.verdict) == evaluation.verdict]
     return [str(rule["name"]) for rule in deciding if rule.get("name") and rule.get("mode", "active") == "active"]

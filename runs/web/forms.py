@@ -8,9 +8,13 @@ from django import forms
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
+from approvals.models import Tool
+from approvals.policy.fences import scope_problems
 from runs.errors import InputTooLarge, InvalidInput, RunError
 from runs.limits import LIMITS, Amount, field_of, limits_of_agent
 from runs.models import Agent
+
+ABOUT = ("scope", "tools")
 
 
 def takes_words(agent: Agent) -> bool:
@@ -34,10 +38,22 @@ class StartForm(forms.Form):
         label=_("Dry run"), required=False, help_text=_("Tools that change something do not run; they say what they would do.")
     )
 
+    scope = forms.CharField(
+        label=_("What it is about"), required=False, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=_("One a line, such as “customer: 17”. A call about another one is asked or denied, as its agent is set."),
+    )  # fmt: skip
+    tools = forms.MultipleChoiceField(
+        label=_("Tools it may use"), required=False, widget=forms.CheckboxSelectMultiple,
+        help_text=_("None chosen: all of its agent. Calls of others are denied."),
+    )  # fmt: skip
+
     def __init__(self, agent: Agent, *, as_json: bool, data: Any = None) -> None:
         super().__init__(data, initial={"input": "{}"}, label_suffix="")
         self.as_json = as_json or not takes_words(agent)
         del self.fields["words" if self.as_json else "input"]
+        names = Tool.objects.filter(agent=agent.slug).values_list("name", flat=True)
+        choice: Any = self.fields["tools"]
+        choice.choices = [(name, name) for name in names]
         most = limits_of_agent(agent)
         self.limits = [name for name, limit in LIMITS.items() if not limit.is_of_agent]
         for name in self.limits:
@@ -48,7 +64,11 @@ class StartForm(forms.Form):
             }
 
     def main_fields(self) -> list[forms.BoundField]:
-        return [field for field in self if field.name not in self.limits]
+        return [field for field in self if field.name not in (*self.limits, *ABOUT)]
+
+    def about_fields(self) -> list[forms.BoundField]:
+        """What the run is about, and the tools it may use."""
+        return [field for field in self if field.name in ABOUT]
 
     def limit_fields(self) -> list[forms.BoundField]:
         """Limits of this run alone, below those of the agent."""
@@ -56,6 +76,23 @@ class StartForm(forms.Form):
 
     def lower(self) -> dict[str, Amount]:
         return {name: value for name in self.limits if (value := self.cleaned_data.get(name)) is not None}
+
+    def about(self) -> dict[str, Any]:
+        return {"scope": self.cleaned_data["scope"], "tools": self.cleaned_data["tools"] or None}
+
+    def clean_scope(self) -> dict[str, Any]:
+        """Lines of ``key: value``; one key on several lines means any of its values."""
+        scope: dict[str, Any] = {}
+        for line in self.cleaned_data["scope"].splitlines():
+            if not line.strip():
+                continue
+            key, colon, value = (part.strip() for part in line.partition(":"))
+            if not colon or not value:
+                raise forms.ValidationError(_("Write a key, a colon and a value: customer: 17"))
+            scope[key] = [*(scope[key] if isinstance(scope[key], list) else [scope[key]]), value] if key in scope else value
+        if wrong := scope_problems(scope, None):
+            raise forms.ValidationError(wrong)
+        return scope
 
     def clean_input(self) -> Any:
         return parse(self.cleaned_data["input"])

@@ -20,7 +20,7 @@ from runs import access, lifecycle, threads
 from runs.errors import RunError
 from runs.models import Agent, Run
 from runs.states import RunStatus
-from runs.web.forms import StartForm, takes_words
+from runs.web.forms import ABOUT, StartForm, takes_words
 from runs.web.views import person, visible
 
 _posts = Signer(salt="runs.fork")
@@ -31,7 +31,7 @@ class InputForm(StartForm):
 
     def __init__(self, agent: Agent, *, as_json: bool, data: Any = None) -> None:
         super().__init__(agent, as_json=as_json, data=data)
-        for name in ("dry_run", *self.limits):
+        for name in ("dry_run", *ABOUT, *self.limits):
             del self.fields[name]
         self.limits = []
 

@@ -12,6 +12,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/panel/", views.panel, name="panel"),
     path("runs/<uuid:run_id>/cancel/", views.cancel, name="cancel"),
     path("runs/<uuid:run_id>/continue/", views.go_on, name="continue"),
+    path("runs/<uuid:run_id>/revealed/", views.reveal, name="reveal"),
     path("runs/<uuid:run_id>/reask/", views.reask, name="reask"),
     path("runs/<uuid:run_id>/checkpoints/", steering.checkpoints, name="checkpoints"),
     path("runs/<uuid:run_id>/fork/", steering.fork, name="fork"),

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -14,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from agentdesk import masking
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
 from approvals.models import Tool
@@ -120,6 +122,20 @@ def go_on(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
+def reveal(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """The page once, with what is masked on it open, and an entry in the record. What is pushed to it later is masked again."""
+    run = visible(request, run_id)
+    if not access.may_reveal(person(request), run):
+        raise PermissionDenied
+    lifecycle.enter_revealed(run, Actor.from_request(request))
+    with masking.revealed():
+        response = render(request, "runs/run.html", {**_page(request, run), "is_open": True, "may_reveal": False})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_POST
+@login_required
 def reask(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Ask anew what the run's thread has stored an answer to that its graph raises on."""
     run = visible(request, run_id)
@@ -152,7 +168,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     user = person(request)
     found = list(Agent.objects.visible_to(user).select_related("team"))
     tools: dict[str, list[Tool]] = defaultdict(list)
-    for tool in Tool.objects.filter(agent__in=[one.slug for one in found]):
+    for tool in Tool.objects.select_related("breaker").filter(agent__in=[one.slug for one in found]):
         tools[tool.agent].append(tool)
     shown = [(one, tools[one.slug], access.may_start(user, one), reads_code_of(user, one)) for one in found]
     return render(request, "runs/agents.html", {"section": "agents", "agents": shown})
@@ -166,7 +182,10 @@ def visible(request: HttpRequest, run_id: UUID) -> Run:
 def _page(request: HttpRequest, run: Run) -> dict[str, Any]:
     words, is_json = given(run)
     made = {"panel": _panel(request, run), "timeline": timeline(run), "given": words, "given_as_json": is_json}
-    return {"section": "runs", **made, **_story(request, run)}
+    page = {"section": "runs", **made, **_story(request, run)}
+    parts = [page["head"], *page["lines"], *page["calls"], made["panel"], masking.text(words)]
+    is_masked = any(masking.MARK in str(part) for part in parts)
+    return {**page, "may_reveal": is_masked and access.may_reveal(person(request), run)}
 
 
 def _story(request: HttpRequest, run: Run) -> dict[str, Any]:
@@ -216,7 +235,7 @@ def _started(request: HttpRequest, agent: Agent, startable: list[Agent]) -> Http
         try:
             dry_run = form.cleaned_data["dry_run"]
             who = Actor.from_request(request)
-            run = lifecycle.start(agent.slug, form.run_input(), actor=who, dry_run=dry_run, lower=form.lower())
+            run = lifecycle.start(agent.slug, form.run_input(), actor=who, dry_run=dry_run, lower=form.lower(), **form.about())
         except RunError as refused:
             status = form.refuse(refused)
         else:

@@ -1,27 +1,42 @@
 // The inbox list while it lives. Rows never move under the pointer or the focus: new ones wait behind a bar meanwhile,
 // and decided ones stay, struck, until they can leave unnoticed.
 
-import { refetchSoon } from "./live.js";
+import { refetch, refetchSoon } from "./live.js";
 
 const STRUCK_MS = 5_000;
 const PREVIEW_MS = 120;
 const COUNT_WITHIN_MS = 3_000;
+const LEAST_BATCH = 2;
 
 const waiting = new Map();
+const left = new Map(); // rows that a fetched list no longer had, and when: what became of them may still be pushed
 
 const region = () => document.getElementById("rows");
 const list = () => region()?.querySelector("[data-append=row]");
 const busy = () => list().matches(":hover") || list().contains(document.activeElement);
+const tab = () => region().dataset.tab;
+const isMine = (row) => row.dataset.holder === region().dataset.me;
 
-/** Puts a row into its group, before the first one that has more time left. */
-function insert(row) {
-  if (document.getElementById(row.id)) return;
-  const group = list().querySelector(`tbody[data-group="${CSS.escape(row.dataset.group)}"]`);
-  if (!group) return;
+/** Whether the reader has put this row off: `data-snoozed` names approval, version and until when; a new version is awake. */
+function isSnoozed(row) {
+  return region().dataset.snoozed.split(" ").some((entry) => {
+    const [id, version, until] = entry.split(":");
+    return `row-${id}` === row.id && version === row.dataset.version && Number(until) * 1000 > Date.now();
+  });
+}
+
+/** Puts a row into its group of a list, before the first one that has more time left; false when there is no such group. */
+function putInto(rows, row) {
+  const group = rows.querySelector(`tbody[data-group="${CSS.escape(row.dataset.group)}"]`);
+  if (!group) return false;
   const order = (element) => element.dataset.order || "9999";
   const after = [...group.querySelectorAll("[data-row]")].find((other) => order(other) > order(row));
   group.insertBefore(row, after ?? null);
-  htmx.process(row);
+  return true;
+}
+
+function insert(row) {
+  if (!document.getElementById(row.id) && putInto(list(), row)) htmx.process(row);
 }
 
 function showWaiting() {
@@ -50,19 +65,39 @@ function tell(view, count) {
 function sweep() {
   if (!list()) return;
   const now = Date.now();
-  for (const row of list().querySelectorAll("[data-gone]")) {
+  for (const row of list().querySelectorAll("[data-row]")) {
+    if (!("gone" in row.dataset) && (tab() !== "mine" || isMine(row))) {
+      delete row.goneAt;
+      continue;
+    }
     row.goneAt ??= now;
     if (now - row.goneAt > STRUCK_MS && !busy() && !("done" in region().dataset)) row.remove();
   }
+  for (const [id, at] of left) if (now - at > STRUCK_MS) left.delete(id);
   if (waiting.size && !busy()) showWaiting();
+}
+
+/** Puts the rows that were struck a moment ago into a list that was fetched, which no longer has them. */
+function keepStruck(fetched) {
+  const now = Date.now();
+  for (const row of list().querySelectorAll("[data-row]")) {
+    if (fetched.querySelector(`#${CSS.escape(row.id)}`)) continue;
+    if (!("gone" in row.dataset)) left.set(row.id, now);
+    else if (now - (row.goneAt ?? now) <= STRUCK_MS) putInto(fetched, row.cloneNode(true));
+  }
 }
 
 document.addEventListener("desk:new", (event) => {
   const { frame, incoming } = event.detail;
   if (frame.kind !== "row") return;
   event.preventDefault();
-  if ("gone" in incoming.dataset || "done" in region().dataset) return;
-  if ("filtered" in region().dataset) return refetchSoon(region(), COUNT_WITHIN_MS);
+  if ("done" in region().dataset) return;
+  if ("gone" in incoming.dataset) {
+    if (left.delete(incoming.id)) insert(incoming); // a list without it came first
+    return;
+  }
+  if ("filtered" in region().dataset || tab() === "snoozed") return refetchSoon(region(), COUNT_WITHIN_MS);
+  if (tab() === "mine" ? !isMine(incoming) : isSnoozed(incoming)) return;
   waiting.set(incoming.id, incoming);
   if (busy()) tidy();
   else showWaiting();
@@ -74,12 +109,14 @@ document.addEventListener("desk:shown", ({ detail }) => {
   if (known && Number(known.dataset.v) < detail.version) waiting.delete(known.id);
   tidy();
   refetchSoon(document.getElementById("inbox-count"), COUNT_WITHIN_MS);
+  refetchSoon(document.getElementById("tabs"), COUNT_WITHIN_MS);
 });
 
 // A list that was fetched holds what is new, too: under the pointer or the focus that waits as well.
 document.addEventListener("desk:fetched", ({ detail }) => {
   if (detail.incoming.id !== "rows" || !list()) return;
   waiting.clear();
+  if (!("done" in region().dataset)) keepStruck(detail.incoming);
   if (!busy() || "filtered" in region().dataset || "done" in region().dataset) return;
   for (const row of detail.incoming.querySelectorAll("[data-row]:not([data-gone])")) {
     if (document.getElementById(row.id)) continue;
@@ -98,10 +135,15 @@ document.addEventListener("click", ({ target }) => {
 
 let previewTimer = 0;
 let standsOn = "";
+let stoodAt = 0;
 
 /** Marks the row that the reader stands on, also after the list was fetched again. */
 function showWhere() {
-  for (const row of list()?.querySelectorAll("[data-row]") ?? []) row.classList.toggle("current", row.id === standsOn);
+  const rows = [...(list()?.querySelectorAll("[data-row]") ?? [])];
+  for (const row of rows) row.classList.toggle("current", row.id === standsOn);
+  const at = rows.findIndex((row) => row.id === standsOn);
+  if (at >= 0) stoodAt = at;
+  else if (standsOn && rows.length) preview(rows[Math.min(stoodAt, rows.length - 1)]); // it has left: the next one takes its place
 }
 
 /** Shows the card of the row that the reader stands on, where there is room for it. */
@@ -112,8 +154,11 @@ function preview(row) {
   standsOn = row.id;
   showWhere();
   clearTimeout(previewTimer);
+  const card = document.getElementById("preview-card");
+  card.setAttribute("aria-busy", "true");
   previewTimer = setTimeout(async () => {
     await htmx.ajax("GET", link.dataset.preview, { target: "#preview-card", swap: "innerHTML" });
+    card.setAttribute("aria-busy", "false");
     const open = document.getElementById("preview-open");
     open.href = link.href;
     open.hidden = false;
@@ -127,9 +172,48 @@ document.addEventListener("focusin", ({ target }) => {
 document.addEventListener("htmx:after:swap", () => {
   showWhere();
   tell("all", document.getElementById("inbox-count").textContent);
+  countPicked();
+  const told = document.querySelector("#told[data-refresh]");
+  if (!told) return;
+  told.removeAttribute("data-refresh"); // an act of the reader's own: the list follows at once
+  refetch(region());
+  refetch(document.getElementById("tabs"));
+});
+
+let pickedLast = null;
+
+const picks = () => [...(list()?.querySelectorAll("[data-pick]") ?? [])];
+
+/** Shows how many rows are selected, and the way to look at them together. */
+function countPicked() {
+  const form = document.querySelector("[data-batch]");
+  const count = picks().filter((pick) => pick.checked).length;
+  form.hidden = count < LEAST_BATCH;
+  form.querySelector("[data-batch-count]").textContent = count;
+}
+
+/** x selects the row that the reader stands on; X all rows from the last one selected. */
+document.addEventListener("desk:key", (event) => {
+  const { key } = event.detail;
+  const pick = list()?.querySelector("[data-row].current [data-pick]");
+  if (!pick || key.toLowerCase() !== "x") return;
+  event.preventDefault();
+  const all = picks();
+  const [from, to] = [all.indexOf(pickedLast), all.indexOf(pick)].sort((one, other) => one - other);
+  if (key === "X" && from >= 0) for (const each of all.slice(from, to + 1)) each.checked = true;
+  else pick.checked = !pick.checked;
+  pickedLast = pick;
+  countPicked();
+});
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-pick]")) return;
+  pickedLast = target;
+  countPicked();
 });
 
 if (list()) {
+  countPicked();
   setInterval(sweep, 1000);
   preview(list().querySelector("[data-row]"));
 }

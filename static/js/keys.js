@@ -6,14 +6,21 @@
 //   data-focus               gets the focus when it arrives as an answer; the first wrong field comes before it
 //   data-row                 one of the rows that j and k walk through; its first link is what Enter opens
 //
+// Others listen:  desk:key   on the document, cancelable: {key} that nothing here has a meaning for
+//
+// A decision made by key goes on to the next approval at once; one made with the pointer stays, so that its outcome is read.
 // A page gives the key of a decision to low risk only, aims for medium risk, and gives none above. One switch turns it all off.
 
 const OFF = "desk.keys.off";
+const STAY = "desk.keys.stay";
+const TOLD = "desk.told";
 const SEQUENCE_MS = 1200;
 
 const map = document.getElementById("keys");
 let pending = "";
 let pendingTimer = 0;
+
+let byKey = false;
 
 const off = () => localStorage.getItem(OFF) === "1";
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]") && !["checkbox", "radio", "button"].includes(target.type);
@@ -69,7 +76,28 @@ function act(key) {
     pendingTimer = setTimeout(() => (pending = ""), SEQUENCE_MS);
     return true;
   }
-  return false;
+  return !document.dispatchEvent(new CustomEvent("desk:key", { cancelable: true, detail: { key } }));
+}
+
+/** After a decision by key: on to the next approval. What was done is told there. */
+function goOn() {
+  const next = document.querySelector("#panel [data-key=n]");
+  if (!byKey || !next || localStorage.getItem(STAY) === "1") return;
+  byKey = false;
+  sessionStorage.setItem(TOLD, `${document.querySelector("#panel .lead")?.textContent.trim() ?? ""}: ${document.querySelector("h1").textContent.trim()}`);
+  location.assign(next.href);
+}
+
+/** What the page before this one has done. */
+function tellWhatWasDone() {
+  const text = sessionStorage.getItem(TOLD);
+  const place = document.getElementById("told");
+  if (!text || !place) return;
+  sessionStorage.removeItem(TOLD);
+  const note = document.createElement("p");
+  note.className = "note";
+  note.textContent = text;
+  place.replaceChildren(note);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -82,27 +110,33 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:after:swap", () => {
   const arrived = document.querySelector("[data-focus]");
   if (!arrived) return;
+  if (arrived.id === "h-decide") goOn();
   (document.querySelector("[aria-invalid=true]") ?? arrived).focus();
   arrived.removeAttribute("data-focus");
 });
 
-document.addEventListener("click", ({ target }) => {
+document.addEventListener("click", ({ target, detail }) => {
+  if (target.closest("#panel .btn.solid")) byKey = detail === 0; // a key's click has no clicks to count
   if (target.closest("[data-open-keys]")) map.showModal();
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(target)) menu.open = false;
   }
 });
 
-if (map) {
-  const toggle = map.querySelector("[data-keys-switch]");
-  const showState = () => {
-    toggle.checked = !off();
-    document.documentElement.toggleAttribute("data-keys-off", off());
-  };
-  toggle.addEventListener("change", () => {
-    if (toggle.checked) localStorage.removeItem(OFF);
-    else localStorage.setItem(OFF, "1");
-    showState();
+/** A switch in the map of keys, kept in this browser. `storedMeans`: the state that is stored; the other one is the usual. */
+function keep(box, name, { storedMeans, changed = () => {} }) {
+  box.checked = (localStorage.getItem(name) === "1") === storedMeans;
+  box.addEventListener("change", () => {
+    if (box.checked === storedMeans) localStorage.setItem(name, "1");
+    else localStorage.removeItem(name);
+    changed();
   });
-  showState();
+  changed();
+}
+
+if (map) {
+  const showState = () => document.documentElement.toggleAttribute("data-keys-off", off());
+  keep(map.querySelector("[data-keys-switch]"), OFF, { storedMeans: false, changed: showState });
+  keep(map.querySelector("[data-advance-switch]"), STAY, { storedMeans: false });
+  tellWhatWasDone();
 }

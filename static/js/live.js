@@ -203,8 +203,9 @@ function refetchAll() {
 const underway = new Map();
 
 /** Fetches a region's own fragment. One request at a time for each; a wish that comes meanwhile is served by one more. */
-async function refetch(region) {
-  const url = region.dataset.refetch;
+export async function refetch(region) {
+  const url = region?.dataset.refetch;
+  if (!url) return;
   if (underway.has(url)) {
     underway.set(url, true);
     return;

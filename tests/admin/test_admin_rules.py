@@ -38,7 +38,7 @@ def rule_form(cast: Cast, *conditions: tuple[str, str, str], **changes: Any) -> 
     rows = conditions or (("amount", "<=", "50"),)
     form = {
         "name": "Refunds up to 50 need nobody", "team": cast.support.pk, "agent": "support", "action": "issue_refund",
-        "verdict": "allow", "mode": "active", "count": "1", "priority": "0",
+        "verdict": "allow", "mode": "active", "count": "1", "from_teams": "1", "on_expiry": "reject", "priority": "0",
     }  # fmt: skip
     for number, row in enumerate([*rows, ("", "=", "")]):
         form |= {f"conditions-{number}-{part}": text for part, text in zip(("path", "op", "text"), row, strict=True)}

@@ -79,7 +79,15 @@ def test_only_who_administers_it_switches(cast: Cast, tool: Tool):
 
 
 def test_a_form_does_not_switch(cast: Cast, tool: Tool):
-    form = {"effect": "read", "risk": "low", "timeout_seconds": "30", "undo_tool": ""}
+    form = {
+        "effect": "read",
+        "risk": "low",
+        "timeout_seconds": "30",
+        "retries": "2",
+        "breaker_failures": "5",
+        "breaker_seconds": "60",
+        "undo_tool": "",
+    }
     assert signed_in(cast.admin).post(reverse("admin:approvals_tool_change", args=[tool.pk]), form).status_code == 302
     tool.refresh_from_db()
     assert (tool.enabled, tool.effect) == (True, "read")

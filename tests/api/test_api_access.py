@@ -100,7 +100,7 @@ def test_it_describes_itself(db: None):
         "/runs", "/runs/{run_id}", "/runs/{run_id}/steps", "/runs/{run_id}/cancel",
         "/runs/{run_id}/checkpoints", "/runs/{run_id}/continue", "/runs/{run_id}/fork", "/runs/{run_id}/input",
         "/runs/{run_id}/reask",
-        "/approvals", "/approvals/{approval_id}", "/approvals/{approval_id}/decision",
+        "/approvals", "/approvals/{approval_id}", "/approvals/{approval_id}/decision", "/approvals/{approval_id}/recall",
     }  # fmt: skip
     assert description["components"]["securitySchemes"]["Bearer"]["scheme"] == "bearer"
 

@@ -170,3 +170,24 @@ def test_it_refuses_a_decision_that_is_none(cast: Cast, body: dict[str, Any]):
     response = Api.of(cast.reviewer).post(f"approvals/{approval.pk}/decision", decision(approval) | body)
     assert response.status_code == 422
     assert list(response.json()["error"]["errors"]) == list(body)
+
+
+def test_while_a_decision_is_held_it_shows_none_and_takes_it_back_once(cast: Cast, settings: Any):
+    settings.HOLD_SECONDS = {"medium": "10"}
+    approval = make_approval(cast.support)
+    api = Api.of(cast.reviewer)
+    assert api.post(f"approvals/{approval.pk}/decision", decision(approval)).json()["status"] == "held"
+    shown = api.get(f"approvals/{approval.pk}").json()
+    assert (shown["status"], shown["decision"]) == ("held", None)
+    assert shown["release_at"]
+    again = api.post(f"approvals/{approval.pk}/recall", {}).json()
+    assert (again["status"], again["version"], again["release_at"]) == ("pending", 2, None)
+    assert api.post(f"approvals/{approval.pk}/recall", {}).json()["error"]["code"] == "released"
+
+
+def test_only_those_who_may_decide_take_a_held_decision_back(cast: Cast, settings: Any):
+    settings.HOLD_SECONDS = {"medium": "10"}
+    approval = make_approval(cast.support)
+    decisions.decide(approval.pk, actor=Actor.of(cast.reviewer, "web"), **decision(approval))
+    assert Api.of(cast.operator).post(f"approvals/{approval.pk}/recall", {}).status_code == 403
+    assert Approval.objects.get(pk=approval.pk).status == "held"

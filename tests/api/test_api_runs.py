@@ -224,3 +224,13 @@ def test_only_operators_of_the_team_fork_and_give_input(cast: Cast, verb: str, b
         assert Api.of(getattr(cast, who)).post(f"runs/{run}/{verb}", body).status_code == status
     assert Run.objects.count() == 1
     assert Run.objects.get().status == "succeeded"
+
+
+def test_it_starts_a_run_about_something_with_some_tools(cast: Cast):
+    api = Api.of(cast.operator)
+    run = api.post("runs", START | {"scope": {"customer": 17, "order": ["5", 6]}, "tools": ["get_order"]}).json()
+    assert (run["scope"], run["tools"]) == ({"customer": 17, "order": ["5", 6]}, ["get_order"])
+    refused = api.post("runs", START | {"scope": {"customer": {"id": 17}}})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_scope")
+    plain = api.post("runs", START).json()
+    assert (plain["scope"], plain["tools"]) == ({}, None)

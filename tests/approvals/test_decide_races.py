@@ -13,7 +13,7 @@ from django.utils import timezone
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
 from approvals import requests
-from approvals.decisions import Outcome, expire_due
+from approvals.decisions import Outcome, expire_due, remind_due
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, NotCurrent
 from approvals.handover import consume, mark_delivered
 from approvals.models import Approval, Decision, Review
@@ -198,3 +198,13 @@ def test_it_reopens_once(at_once):
         assert len([result for result in results if isinstance(result, NotCurrent)]) == 2
         approval.refresh_from_db()
         assert (approval.status, approval.version) == (Status.PENDING, 2)
+
+
+@pytest.mark.parametrize(("sweep", "field"), [(expire_due, "expires_at"), (remind_due, "remind_at")])
+def test_two_sweeps_at_once_escalate_and_remind_once(at_once, sweep, field):
+    team, other = make_team(), make_team("Leads")
+    wanted = {"escalate_to": [str(other.pk)], "expires_after": 60.0, "remind_after": 1.0}
+    approval = make_approval(team, requirements=wanted)
+    Approval.objects.filter(pk=approval.pk).update(**{field: timezone.now() - timedelta(seconds=1)})
+    assert sum(at_once(sweep, sweep)) == 1
+    assert len(entries(approval, "approval.escalated", "approval.reminded")) == 1

@@ -217,3 +217,50 @@ class AnySequenceOfVotes(TestCase):
                 return
             approval.refresh_from_db()
         assert approval.status == Status.PENDING
+
+
+def different_teams(count: int = 2, from_teams: int = 2, teams: int = 2):
+    named = [make_team(name) for name in ("Support", "Finance", "Legal")[:teams]]
+    groups = [{"teams": [str(team.pk) for team in named], "count": count, "from_teams": from_teams}]
+    return named, make_approval(named[0], requirements={"groups": groups})
+
+
+def test_it_wants_people_of_different_teams():
+    (support, finance), approval = different_teams()
+    for person in (make_user(support), make_user(support)):
+        outcome = post(approval, person)
+        assert (outcome.decision, outcome.have, outcome.need) == (None, 1, 2)
+    assert post(approval, make_user(finance)).decision is not None
+
+
+def test_one_person_of_two_teams_counts_for_one():
+    (support, finance), approval = different_teams()
+    assert post(approval, make_user(support, finance)).have == 1
+    assert post(approval, make_user(finance)).decision is not None
+
+
+def test_reviewers_read_from_how_many_teams():
+    from approvals.web.fragments import load, render_card, render_row
+
+    _teams, approval = different_teams()
+    assert "from 2 different teams" in render_row(load(approval.pk))
+    assert "They come from 2 different teams; one person counts for one." in render_card(load(approval.pk))
+
+
+@given(st.lists(st.sets(st.integers(0, 3), max_size=4), max_size=5), st.integers(1, 3), st.integers(1, 4))
+def test_it_is_met_by_different_teams_only_when_people_can_be_told_apart_so(people, count, from_teams):
+    from itertools import permutations
+    from uuid import UUID
+
+    names = [UUID(int=number) for number in range(4)]
+    required = normal({"groups": [{"teams": names, "count": count, "from_teams": from_teams}]})
+    voters = {UUID(int=100 + number): {names[team] for team in teams} for number, teams in enumerate(people)}
+    have, need = progress(required, voters)
+    agreeing = [teams for teams in people if teams]
+    spread = any(
+        all(team in person for team, person in zip(order, chosen, strict=True))
+        for order in permutations(range(4), from_teams)
+        for chosen in permutations(agreeing, from_teams)
+    )
+    assert (have == need) == (len(agreeing) >= count and spread)
+    assert unite([required, {"teams": names, "count": 1}])["groups"] == required["groups"]

@@ -295,3 +295,10 @@ def test_it_ends_with_one_line_and_code_1(committed: None):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Refused: There is no agent 'nobody'.\n"
+
+
+def test_it_starts_a_run_about_something_with_some_tools(cast: Cast):
+    started = run_json(
+        "runs", "start", "support", "--input", "{}", "--scope", '{"customer": 17}', "--tools", "get_order, list_orders"
+    )
+    assert (started["scope"], started["tools"]) == ({"customer": 17}, ["get_order", "list_orders"])

@@ -144,6 +144,7 @@ def test_the_slower_reviewer_is_told_and_keeps_what_they_typed(desk, open_as):
 def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
     start("T-1014")  # no other test works on it: the search finds one row
     page = open_as(desk, "reviewer")
+    page.evaluate("localStorage.setItem('desk.keys.stay', '1')")  # to see the outcome; else the next one would be opened
     refund = re.compile("Issue refund 27.50 EUR for order 48160")
     expect(inbox_link(page, refund)).to_be_visible(timeout=SOON)
     is_live(page)
@@ -183,6 +184,7 @@ def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
             break
         press("Tab")
     expect(approve).to_be_focused()
+    expect(approve).to_be_enabled()  # high risk: once the reasons were on the screen for a moment
     press("Enter")
     expect(panel(page, "Outcome")).to_contain_text("Modified by Robin Vale")
     expect(page.get_by_text("What ran is what was approved.", exact=True)).to_be_visible(timeout=SOON)

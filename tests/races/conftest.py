@@ -19,7 +19,7 @@ from agentdesk.people.models import User
 from agentdesk.people.tokens import create_token
 from approvals.models import Approval
 from tests.cast import Cast, make_cast
-from tests.conftest import database_name, make_database
+from tests.conftest import clear_database, database_name
 from tests.desk import Desk
 
 WEBS = ("web", "web2")
@@ -105,7 +105,7 @@ def webs(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest
             yield {name: desk.url_of(name) for name in WEBS}
         finally:
             desk.stop()
-            make_database(database_name())
+            clear_database(database_name())
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,8 @@ class Command(VerbCommand):
             self.stdout.write(in_force)
 
     def lint(self, **options: Any) -> None:
-        tools = [Known(tool.agent, tool.name, str(tool.team_id), tool.effect, tool.schema) for tool in Tool.objects.all()]
+        wanted = ("agent", "name", "team", "effect", "schema", "results")
+        tools = [Known(agent, name, str(team), *more) for agent, name, team, *more in Tool.objects.values_list(*wanted)]
         rows = [{"rule": found.name, "kind": found.kind, "text": found.text} for found in lint(current()[1], tools)]
         self.show_list(rows, ("rule", "kind", "text"), as_json=options["json"])
         if rows:

@@ -30,6 +30,8 @@ class Command(VerbCommand):
         start.add_argument("--config", default="{}", metavar="JSON|@FILE", help="configurable, tags, metadata for the graph.")
         start.add_argument("--context", default="{}", metavar="JSON|@FILE", help="Values for the graph's context schema.")
         start.add_argument("--limits", default="{}", metavar="JSON", help='Below those of the agent: {"model_calls": 5}.')
+        start.add_argument("--scope", default="{}", metavar="JSON", help='What it is about: {"customer": 17}.')
+        start.add_argument("--tools", metavar="NAME,NAME", help="The tools that it may use; without it, all of its agent.")
         start.add_argument("--dry-run", action="store_true", help="No tool runs: each says what it would do.")
         start.add_argument("--wait", action="store_true", help="Return when the run waits for people or has ended.")
         start.add_argument("--timeout", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="Wait no longer than this.")
@@ -72,7 +74,11 @@ class Command(VerbCommand):
         value, config, context = json_of(input, "--input"), *(json_of(options[n], f"--{n}") for n in ("config", "context"))
         who = actor(options["username"])
         lower = _numbers(options["limits"], "--limits")
-        run = lifecycle.start(agent, value, actor=who, dry_run=dry_run, config=config, context=context, lower=lower)
+        scope, named = json_of(options["scope"], "--scope"), options["tools"]
+        tools = None if named is None else [name.strip() for name in named.split(",") if name.strip()]
+        run = lifecycle.start(
+            agent, value, actor=who, dry_run=dry_run, config=config, context=context, lower=lower, scope=scope, tools=tools
+        )
         if wait:
             run = self._waited(run, timeout)
         self._show(run, options)

@@ -1,7 +1,8 @@
 """What the agent can do. Each tool checks its arguments, never raises, and says what it does to the world.
 
 The labels in `metadata` are for whoever decides which calls a person must see: `effect` (read, write or irreversible),
-`egress` (does something leave the shop), `idempotent` (may the same call run twice) and `risk`.
+`egress` (does something leave the shop), `idempotent` (may the same call run twice), `risk`, `results` (of what kind what it
+returns is: a record of the shop, or untrusted content) and `data` (the label of what it reads, or may send).
 """
 
 import logging
@@ -38,6 +39,7 @@ Json = dict[str, Any]
 Currency = Literal["CHF", "DKK", "EUR", "GBP", "JPY", "NOK", "PLN", "SEK", "USD"]
 Effect = Literal["read", "write", "irreversible"]
 Risk = Literal["low", "medium", "high", "critical"]
+DATA = "customer data"
 
 _ORDER_ID = Field(title="Order", description="The order's number, e.g. 10042", min_length=1, max_length=20)
 _EMAIL = r"^[^@\s<>,]+@[^@\s<>,]+\.[^@\s<>,]+$"
@@ -210,24 +212,32 @@ def _idempotency_key(config: RunnableConfig) -> str | None:
 
 
 def _tool(
-    act: Callable[..., Json], args: type[BaseModel], effect: Effect, risk: Risk, *, egress: bool, idempotent: bool
+    act: Callable[..., Json],
+    args: type[BaseModel],
+    effect: Effect,
+    risk: Risk,
+    *,
+    egress: bool,
+    idempotent: bool,
+    **labels: str,
 ) -> BaseTool:
     return StructuredTool.from_function(
         act,
         args_schema=args,
         description=args.__doc__,
-        metadata={"effect": effect, "risk": risk, "egress": egress, "idempotent": idempotent},
+        metadata={"effect": effect, "risk": risk, "egress": egress, "idempotent": idempotent, **labels},
     )
 
 
 TOOLS: list[BaseTool] = [
-    _tool(search_customer_by_email, SearchCustomer, "read", "low", egress=False, idempotent=True),
-    _tool(list_orders, ListOrders, "read", "low", egress=False, idempotent=True),
-    _tool(get_order, GetOrder, "read", "low", egress=False, idempotent=True),
+    # What a customer writes of herself, such as her name, is no record of the shop: nothing is promised of where it comes from.
+    _tool(search_customer_by_email, SearchCustomer, "read", "low", egress=False, idempotent=True, data=DATA),
+    _tool(list_orders, ListOrders, "read", "low", egress=False, idempotent=True, results="record", data=DATA),
+    _tool(get_order, GetOrder, "read", "low", egress=False, idempotent=True, results="record", data=DATA),
     # Repeating a refund is safe only with an idempotency key, so the label promises nothing.
     _tool(issue_refund, IssueRefund, "irreversible", "high", egress=False, idempotent=False),
     _tool(change_address, ChangeAddress, "write", "medium", egress=False, idempotent=True),
     _tool(cancel_order, CancelOrder, "irreversible", "medium", egress=False, idempotent=True),
-    _tool(send_email, SendEmail, "irreversible", "medium", egress=True, idempotent=False),
+    _tool(send_email, SendEmail, "irreversible", "medium", egress=True, idempotent=False, data=DATA),
     _tool(escalate_ticket, EscalateTicket, "write", "low", egress=False, idempotent=True),
 ]

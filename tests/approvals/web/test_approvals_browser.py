@@ -10,6 +10,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from agentdesk.live.push import flush
+from agentdesk.live.sender import sender
 from approvals.models import Approval, Decision
 from tests.approvals.cast import make_approval, make_team, make_user, post
 
@@ -80,6 +81,45 @@ def test_it_fills_the_inbox_without_reloading(open_as, people):
     expect(row_of(page, first)).to_have_count(0, timeout=9_000)
 
 
+def look_again(page):
+    with page.expect_response("**/rows/**"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_decided_row_lingers_though_a_list_without_it_comes(open_as, people):
+    team, reviewer, second = people
+    first, other = ask(team, risk="low"), ask(team, risk="low")
+    page = open_as(reviewer, "/")
+    is_live(page)
+    page.mouse.move(1400, 10)
+    decide(first, second)
+    expect(row_of(page, first)).to_contain_text("Approved by Sam Ashby")
+    look_again(page)
+    page.wait_for_timeout(500)
+    expect(row_of(page, first)).to_contain_text("Approved by Sam Ashby")
+    expect(row_of(page, other)).to_be_visible()
+    expect(row_of(page, first)).to_have_count(0, timeout=9_000)
+
+
+def test_a_decided_row_comes_back_struck_where_a_list_without_it_came_first(open_as, people, monkeypatch):
+    team, reviewer, second = people
+    first = ask(team, risk="low")
+    page = open_as(reviewer, "/")
+    is_live(page)
+    page.mouse.move(1400, 10)
+    late = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sender().events, "offer", late.append)
+        decide(first, second)
+    look_again(page)
+    expect(row_of(page, first)).to_have_count(0)
+    for event in late:
+        sender().events.offer(event)
+    assert flush()
+    expect(row_of(page, first)).to_contain_text("Approved by Sam Ashby")
+    expect(row_of(page, first)).to_have_count(0, timeout=9_000)
+
+
 def test_it_keeps_a_row_that_was_pushed_while_an_older_list_was_on_its_way(open_as, people):
     team, reviewer, second = people
     decided = ask(team, risk="low")
@@ -116,8 +156,7 @@ def test_a_list_that_is_fetched_moves_no_row_under_the_pointer(open_as, people):
     row_of(page, first).hover()
     later = ask(team, risk="critical")
     expect(page.locator("[data-fresh]")).to_contain_text("1 new")
-    with page.expect_response("**/rows/**"):
-        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    look_again(page)
     page.wait_for_timeout(500)
     expect(row_of(page, later)).to_have_count(0)
     expect(page.locator("[data-fresh]")).to_contain_text("1 new")
@@ -178,7 +217,7 @@ def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
     expect(page.get_by_role("button", name="Approve refund 240.00")).to_be_focused()
     assert Approval.objects.get(pk=medium.pk).is_pending
     page.keyboard.press("Enter")
-    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+    expect(page.locator("#told")).to_contain_text("Approved by Robin Vale")
 
     page.goto(page_of(low))
     page.keyboard.press("r")
@@ -193,7 +232,7 @@ def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
     assert Approval.objects.get(pk=low.pk).is_pending
     page.evaluate("localStorage.clear()")
     page.keyboard.press("a")
-    expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
+    expect(page.locator("#told")).to_contain_text("Approved by Robin Vale")
 
 
 def test_it_walks_the_inbox_by_keys(open_as, people):

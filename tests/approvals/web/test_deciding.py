@@ -23,6 +23,10 @@ def panel_of(client, approval):
     return client.get(reverse("approvals:panel", args=[approval.pk])).content.decode()
 
 
+def card_of(client, approval):
+    return client.get(reverse("approvals:card", args=[approval.pk])).content.decode()
+
+
 def test_it_approves_and_answers_with_panel_and_card(client_of, approval):
     response = post(client_of, approval)
     assert response.status_code == 200
@@ -208,3 +212,55 @@ def test_it_takes_arguments_named_like_the_forms_own_fields(client_of, team):
     response = post(client_of, odd, "modify", **{f"args-{name}": "yours" for name in names})
     assert response.status_code == 200
     assert decode(Approval.objects.get(pk=odd.pk).args) == dict.fromkeys(names, "yours")
+
+
+@pytest.fixture
+def reasons(team):
+    team.reject_reasons = "Already paid\n\nNot our order\nAlready paid"
+    team.save()
+    return team.reasons()
+
+
+def test_the_teams_reasons_can_be_chosen_when_it_rejects(client_of, approval, reasons):
+    assert reasons == ["Already paid", "Not our order"]
+    page = panel_of(client_of, approval)
+    assert page.count('name="reason"') == 3
+    assert "Another reason" in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [({"reason": "Already paid"}, "Already paid"),
+     ({"reason": "Already paid", "message": "On 3 May."}, "Already paid\nOn 3 May."),
+     ({"reason": "", "message": "Ask Kim."}, "Ask Kim.")],
+)  # fmt: skip
+def test_a_chosen_reason_reaches_the_agent_with_the_words_beside_it(client_of, approval, reasons, typed, kept):
+    answer = post(client_of, approval, "reject", **typed)
+    assert answer.status_code == 200
+    assert Decision.objects.get(approval=approval).message == kept
+
+
+def test_a_reason_that_is_not_the_teams_and_none_at_all_are_refused(client_of, approval, reasons):
+    for typed in ({"reason": "Made up"}, {"reason": ""}):
+        answer = post(client_of, approval, "reject", **typed)
+        assert answer.status_code == 422
+    assert not Decision.objects.filter(approval=approval).exists()
+
+
+def test_the_card_says_how_people_decided_the_last_ones_like_it(client_of, reviewer, team):
+    for verdict, said in (("approve", {}), ("approve", {}), ("reject", {"message": "No."})):
+        decide(make_approval(team), reviewer, verdict, **said)
+    page = card_of(client_of, make_approval(team))
+    assert "Of the last 3: 2 approved, 1 rejected." in page
+
+
+def test_the_first_of_its_kind_has_no_rate(client_of, reviewer, team):
+    decide(make_approval(team), reviewer)
+    assert "Of the last" not in card_of(client_of, make_approval(team))
+
+
+@pytest.mark.parametrize(("risk", "is_armed"), [("low", False), ("medium", False), ("high", True), ("critical", True)])
+def test_only_what_is_grave_waits_until_its_reasons_were_on_the_screen(client_of, team, risk, is_armed):
+    page = panel_of(client_of, make_approval(team, risk=risk))
+    assert ("data-arm=" in page) is is_armed
+    assert ("Read why the agent wants it first" in page) is is_armed

@@ -9,8 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agentdesk.people.models import Membership
-from approvals.models import Approval
+from agentdesk.audit.record import Actor
+from agentdesk.people.models import Membership, Team
+from approvals import triage
+from approvals.models import Approval, SavedView
 from approvals.web import fragments, queue
 from approvals.web.filters import Filter
 from tests.approvals.cast import make_approval, make_rule, make_team, make_user, post
@@ -77,6 +79,18 @@ def test_it_shows_a_page_of_each_risk_and_caps_the_counts(browse, reviewer, team
         ("agent:support", 2),
         ("agent:nobody", 0),
         ("A-77", 1),
+        ("arg.amount>200", 1),
+        ("arg.amount<=200", 1),
+        ("arg.amount=1", 1),
+        ("arg.order_id=a-77", 1),
+        ("arg.order_id!=A-77", 1),
+        ("arg.order_id:A- arg.amount>100", 1),
+        ("tool:refund arg.amount<2", 1),
+        ("waiting>1h", 0),
+        ("waiting<1h", 2),
+        ("left<5d risk:low", 1),
+        ("team:support", 2),
+        ('"issue_refund"', 1),
         ("risk:unheard", 0),
         ("", 2),
     ],
@@ -84,7 +98,117 @@ def test_it_shows_a_page_of_each_risk_and_caps_the_counts(browse, reviewer, team
 def test_it_filters(browse, reviewer, team, text, found):
     make_approval(team, risk="high", args={"order_id": "A-77", "amount": "1.00"})
     make_approval(team, risk="low", action="cancel_order", args_schema=None)
-    assert len(rows_in(browse(reviewer).get(INBOX, {"q": text}))) == found
+    Team.objects.filter(pk=team.pk).update(slug="support")
+    client = browse(reviewer)
+    assert len(rows_in(client.get(INBOX, {"q": text}))) == found
+    for each in Approval.objects.all():
+        post(each, reviewer)
+    if "left" not in text:
+        assert len(rows_in(client.get(INBOX, {"q": text, "tab": "done"}))) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("risk:unheard", "“risk” is one of low, medium, high, critical."),
+        ("colour:red", "There is no filter “colour”."),
+        ("arg.amount>much", "“arg.amount&gt;” takes a number."),
+        ("waiting>soon", "Write it like waiting&gt;1h"),
+        ("waiting:1h", "Write it like waiting&gt;1h"),
+        ("tool:", "“tool:” lacks a value."),
+        ('tool:"issue', "A quotation mark is open"),
+        ("risk:low risk:high", "“risk” can be asked for once."),
+        ("team:nowhere", "No team of yours is called “nowhere”. Yours are: "),
+        ("x " * 13, "At most 12 terms."),
+    ],
+)
+def test_it_says_at_the_field_what_is_wrong_and_lists_nothing(browse, reviewer, approval, text, told):
+    answer = browse(reviewer).get(INBOX, {"q": text})
+    assert told in answer.content.decode()
+    assert 'aria-invalid="true" aria-describedby="q-help q-mistakes"' in answer.content.decode()
+    assert rows_in(answer) == []
+    assert "Nothing is listed: the search has a mistake." in answer.content.decode()
+
+
+def test_its_terms_are_labels_that_can_be_taken_away(browse, reviewer, approval):
+    answer = browse(reviewer).get(INBOX, {"q": 'risk:high tool:"issue refund"  A-1'}).content.decode()
+    without = re.findall(r'class="tok" href="([^"]*)"', answer)
+    assert without == [
+        "?q=tool%3A%22issue%20refund%22%20A-1",
+        "?q=risk%3Ahigh%20A-1",
+        "?q=risk%3Ahigh%20tool%3A%22issue%20refund%22",
+    ]
+
+
+def test_the_same_is_found_where_few_and_where_many_have_it(browse, reviewer, team, stranger, monkeypatch):
+    for number in range(4):
+        make_approval(team, args={"order_id": f"A-{number}", "amount": str(100 * number)}, risk=("low", "high")[number % 2])
+    make_approval(stranger.teams.get(), requirements={"teams": [str(team.pk)], "count": 1}, args={"amount": "500"})
+    make_approval(stranger.teams.get(), args={"amount": "600"})
+    client = browse(reviewer)
+    for few in (1000, 0):
+        monkeypatch.setattr(queue, "FEW", few)
+        assert len(rows_in(client.get(INBOX, {"q": "arg.amount>100 tool:refund"}))) == 3
+
+
+def test_the_number_of_queries_does_not_depend_on_what_is_found(browse, reviewer, team):
+    client = browse(reviewer)
+
+    def queries(text):
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(INBOX, {"q": text}).status_code == 200
+        return len(captured)
+
+    make_approval(team, risk="high")
+    one = queries("arg.amount>1 tool:refund")
+    for number in range(12):
+        make_approval(team, risk=("low", "medium", "high", "critical")[number % 4])
+    assert queries("arg.amount>1 tool:refund") == one
+    assert one <= 24
+
+
+def test_its_tabs_list_mine_and_what_i_put_off(browse, reviewer, second, team):
+    mine, theirs, later, free = (make_approval(team) for _number in range(4))
+    triage.claim(mine.pk, actor=Actor.of(reviewer, "web"), seen=0)
+    triage.claim(theirs.pk, actor=Actor.of(second, "web"), seen=0)
+    triage.snooze(later.pk, timezone.now() + timedelta(hours=1), actor=Actor.of(reviewer, "web"))
+    client = browse(reviewer)
+    assert rows_in(client.get(INBOX, {"tab": "mine"})) == [str(mine.pk)]
+    assert rows_in(client.get(INBOX, {"tab": "snoozed"})) == [str(later.pk)]
+    assert set(rows_in(client.get(INBOX))) == {str(each.pk) for each in (mine, theirs, free)}
+    tabs = client.get("/approvals/tabs/").content.decode()
+    assert re.findall(r'>(\w+) <span class="n">(\d+)<', tabs) == [("Mine", "1"), ("Team", "3"), ("Snoozed", "1"), ("Done", "0")]
+    assert len(rows_in(browse(second).get(INBOX))) == 4, "a snooze empties nobody else's list"
+    Approval.objects.filter(pk=later.pk).update(version=2)
+    assert str(later.pk) in rows_in(client.get(INBOX)), "it wakes when it changes"
+
+
+def test_its_row_tells_who_has_it(browse, reviewer, second, approval):
+    triage.claim(approval.pk, actor=Actor.of(second, "web"), seen=0)
+    assert "claimed by Sam Ashby until" in browse(reviewer).get(INBOX).content.decode()
+    assert "Sam Ashby has claimed this until" in browse(reviewer).get(f"/approvals/{approval.pk}/").content.decode()
+
+
+def test_it_keeps_searches_of_ones_own(browse, reviewer, second):
+    client = browse(reviewer)
+    assert client.post("/approvals/searches/", {"name": "Large", "q": "arg.amount>200"}).status_code == 302
+    client.post("/approvals/searches/", {"name": "Large", "q": "arg.amount>300"})
+    client.post("/approvals/searches/", {"name": "Bad", "q": "colour:red"})
+    kept = SavedView.objects.get()
+    assert (kept.user, kept.name, kept.query) == (reviewer, "Large", "arg.amount>300")
+    assert "/approvals/?q=arg.amount%3E300" in client.get(INBOX).content.decode()
+    assert "Large" not in browse(second).get(INBOX).content.decode()
+    assert browse(second).post(f"/approvals/searches/{kept.pk}/forget/").status_code == 404
+    assert client.post(f"/approvals/searches/{kept.pk}/forget/").status_code == 302
+    assert not SavedView.objects.exists()
+
+
+def test_it_shows_the_way_until_the_first_decision(browse, reviewer, team, approval):
+    assert "Your first approval" in browse(reviewer).get(INBOX).content.decode()
+    post(approval, reviewer)
+    assert "Your first approval" not in browse(reviewer).get(INBOX).content.decode()
+    assert "takes the role of a reviewer" in browse(make_user(team, role="operator")).get(INBOX).content.decode()
+    assert "You are in no team yet" in browse(make_user(name="nobody")).get(INBOX).content.decode()
 
 
 def test_it_does_not_trip_over_any_filter():

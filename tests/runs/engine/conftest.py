@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
 from agentdesk.audit.record import Actor
@@ -13,10 +14,12 @@ from agentdesk.people.models import Membership, Role, Team, User
 from approvals.decisions import Outcome, decide
 from approvals.models import Approval
 from runs import lifecycle
-from runs.engine import process
+from runs.engine import process, registry
 from runs.engine.advance import advance
 from runs.engine.agents import write_agents
 from runs.models import Run
+from tests.conftest import begin_with
+from tests.services import CHECKOUT
 
 MANIFEST = Path(__file__).parents[2] / "agents" / "langgraph.json"
 
@@ -26,9 +29,19 @@ class Engine:
 
     def __init__(self, effects: Path) -> None:
         self.effects_file = effects
+        registry.load_all()
+        if all(Path(manifest).is_relative_to(CHECKOUT) for manifest in settings.AGENTS):
+            begin_with(("engine", registry.only(), *settings.AGENTS), self._begin)
+        else:  # the test's own, which no other test has
+            self._begin()
+        self.team = Team.objects.get(slug="a-team")
+        self.reviewer = User.objects.get(username="rita")
+        self.operator = User.objects.get(username="olga")
+
+    def _begin(self) -> None:
         self.team = Team.objects.create(slug="a-team", name="A team")
-        self.reviewer = self._person("rita", Role.REVIEWER)
-        self.operator = self._person("olga", Role.OPERATOR)
+        self._person("rita", Role.REVIEWER)
+        self._person("olga", Role.OPERATOR)
         write_agents()
 
     def _person(self, name: str, role: Role) -> User:

@@ -9,7 +9,7 @@ from agentdesk.audit.models import AuditEntry
 from approvals.models import Approval, Decision, Rule, Tool
 from approvals.policy.versions import publish
 from runs.engine import registry
-from runs.models import Run, Step, ToolCall
+from runs.models import Agent, Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus
 from tests.runs.engine.conftest import Engine
 
@@ -83,6 +83,12 @@ def test_it_starts_no_tool_when_the_gate_is_taken_out(engine: Engine, agent: str
     assert run.error is not None
     assert run.error["kind"] == "GateMissing"
     assert engine.effects() == []
+
+
+def test_it_lists_the_nodes_whose_own_code_no_gate_sees(engine: Engine) -> None:
+    listed = dict(Agent.objects.values_list("slug", "own_nodes"))
+    assert listed["plain"] == ["model"]
+    assert listed["by-hand"] == ["model", "tools"]
 
 
 def test_it_runs_what_a_rule_allows_and_asks_about_the_rest(engine: Engine) -> None:

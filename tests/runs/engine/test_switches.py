@@ -106,6 +106,7 @@ def test_a_call_that_may_have_taken_effect_is_in_doubt_and_not_denied(engine: En
     ctx = context_of(row.run)
     tool = Tool.objects.get(agent="teller", name="look_up")
     proposal = Proposal(row.namespace, row.message_id, row.call_id, row.tool, {"name": "ada"}, "", {}, {}, "")
-    assert isinstance(ledger._next(ctx, row, tool, proposal, "The tool look_up is switched off."), Pause)
+    now = ledger.Now("The tool look_up is switched off.", dry=False, has_preview=False)
+    assert isinstance(ledger._next(ctx, row, tool, proposal, now), Pause)
     row.refresh_from_db()
     assert (row.status, run.status) == (CallStatus.IN_DOUBT, RunStatus.SUCCEEDED)

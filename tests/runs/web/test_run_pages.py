@@ -11,6 +11,7 @@ from django.urls import reverse
 from agentdesk.audit.models import AuditEntry
 from agentdesk.ids import new_id
 from agentdesk.people.models import Membership, Role, User
+from approvals.models import Tool
 from runs.models import Agent, Run
 from runs.states import CallStatus, RunStatus, StepKind
 from runs.web import lists
@@ -407,3 +408,47 @@ def test_it_shows_everything_to_a_superuser(client, cast):
     assert ids(client.get("/runs/")) == [str(run.pk)]
     assert client.get(f"/runs/{run.pk}/").status_code == 200
     assert Role.ADMIN not in root.memberships.values_list("role", flat=True)
+
+
+def test_it_starts_a_run_about_something_and_shows_it(client, cast):
+    for name in ("get_order", "send_email"):
+        Tool.objects.create(agent="support", team=cast.team, name=name)
+    client.force_login(cast.operator)
+    page = client.get("/runs/start/").content.decode()
+    assert "What it is about, and which tools it may use" in page
+    form = {"agent": "support", "words": "x", "scope": "customer: 17\r\norder: 5\r\norder: 6", "tools": ["get_order"]}
+    client.post("/runs/start/", form)
+    run = Run.objects.get()
+    assert (run.scope, run.tools) == ({"customer": "17", "order": ["5", "6"]}, ["get_order"])
+    page = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "order: 5, 6<br>customer: 17" in page
+    assert "<code>get_order</code>" in page
+
+
+@pytest.mark.parametrize("scope", ["customer", "customer:", "Customer: 17", ": 17"])
+def test_it_says_at_the_field_what_is_wrong_with_the_scope(client, cast, scope):
+    client.force_login(cast.operator)
+    response = client.post("/runs/start/", {"agent": "support", "words": "x", "scope": scope})
+    assert response.status_code == 422
+    assert 'id="id_scope_error"' in response.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_it_masks_secrets_and_shows_them_once_to_operators_with_an_entry(client, cast):
+    said = {"messages": [{"role": "user", "content": "The password=hunter2 works."}]}
+    run = make_run(
+        cast, input=said, title="password=hunter2", error={"kind": "ValueError", "message": "postgres://a:hunter3@db"}
+    )
+    make_call(run, {"api_key": "hunter4", "order_id": "7"}, result={"shown": {"token": "hunter5"}}, status=CallStatus.SUCCEEDED)
+    client.force_login(cast.reviewer)
+    page = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "hunter" not in page
+    assert "Show what is masked" not in page
+    assert client.post(f"/runs/{run.pk}/revealed/").status_code == 403
+    client.force_login(cast.operator)
+    assert "Show what is masked" in client.get(f"/runs/{run.pk}/").content.decode()
+    shown = client.post(f"/runs/{run.pk}/revealed/").content.decode()
+    assert all(f"hunter{n}" in shown for n in (2, 4, 5))
+    assert AuditEntry.objects.get(action="run.revealed").actor_id == cast.operator.pk
+    assert "hunter" not in client.get(f"/runs/{run.pk}/").content.decode()
+    assert "hunter" not in client.get("/runs/").content.decode()

@@ -1,13 +1,19 @@
 """A real desk whose workers a test kills, and what it counts from outside."""
 
 import json
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentdesk.audit.record import Actor
+from agentdesk.embedded.accounts import service_account
+from agentdesk.embedded.secrets import load_secrets
+from agentdesk.embedded.valkey import Valkey
 from agentdesk.people.models import User
 from approvals.decisions import decide
 from approvals.models import Approval, Rule
@@ -68,3 +74,15 @@ class Crew:
 @pytest.fixture
 def crew(desk: Desk) -> Crew:
     return Crew(desk)
+
+
+@pytest.fixture
+def valkey() -> Generator[Valkey]:
+    """A broker of this test's own, which it may stop."""
+    folder = Path(tempfile.mkdtemp(prefix="agentdesk-outage-"))  # pytest's own folders are closed to the server's account
+    folder.chmod(0o711)
+    server = Valkey(folder, load_secrets(folder / "secrets.json"), service_account())
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
