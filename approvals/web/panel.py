@@ -18,7 +18,8 @@ from agentdesk.digests import decode
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, answers
-from approvals.models import Approval
+from approvals import standing as in_advance
+from approvals.models import Approval, StandingUse
 from approvals.states import Kind, Risk, Status, Verdict
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
@@ -108,6 +109,8 @@ def render_panel(
         "need": need,
         "why_not": why_not,
         "is_held": is_held,
+        "given_by": StandingUse.objects.filter(approval=approval).first() if not approval.is_pending else None,
+        "may_stand": not approval.is_pending and not is_held and in_advance.why_not(user, approval) is None,
         "reviews": [vote_words(review) for review in approval.reviews.all()],
         "reviewers": [person.label for person in access.reviewers_of(approval)[:MOST_NAMES]],
         "next": None if approval.is_pending else _next(user, approval),

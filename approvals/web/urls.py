@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import batch, held, saved, triaging, views
+from approvals.web import batch, held, saved, standing, triaging, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -22,6 +22,9 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),
     path("approvals/<uuid:approval_id>/revealed/", views.reveal, name="reveal"),
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
+    path("approvals/standing/", standing.listing, name="standing"),
+    path("approvals/standing/<uuid:standing_id>/revoke/", standing.revoke, name="revoke_standing"),
+    path("approvals/<uuid:approval_id>/standing/", standing.make, name="make_standing"),
     path("approvals/held/", held.held, name="held"),
     path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),
     path("approvals/<uuid:approval_id>/decision/", views.decide, name="decide"),
