@@ -2,8 +2,10 @@
 
 from tests.runs.web.conftest import make_cast, make_run
 
-ODD = ("agent=%00", "agent=" + "x" * 5000, "status=%00", "after=%00", "after=x", "after=" + "9" * 5000, "before=" + "9" * 5000, "before=%C2%B2",
-       "before=%D9%A3", "before=-1", "before=%00")  # fmt: skip
+ODD = (
+    "agent=%00", "agent=" + "x" * 5000, "status=%00", "after=%00", "after=x", "after=" + "9" * 5000, "before=" + "9" * 5000,
+    "before=%C2%B2", "before=%D9%A3", "before=-1", "before=%00",
+)  # fmt: skip
 
 
 def test_an_odd_query_is_answered(db, client):
