@@ -196,8 +196,9 @@ def fresh_desk(desk_processes: Desk, django_db_blocker: Any) -> Generator[Desk]:
 @pytest.fixture(scope="module")
 def browser() -> Generator["Browser"]:
     """Chromium. One per module, because Playwright keeps an event loop running, which async tests cannot bear."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=15_000)  # what is waited for comes late on a machine that does much else
     program = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
     if not Path(program).exists():
         pytest.fail("the browser tests need Chromium: install it, or set CHROMIUM=/path/to/it")
