@@ -11,7 +11,7 @@ CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /
 CHECK_ENV := DATABASE_URL=postgresql://agentdesk_app:x@127.0.0.1:1/agentdesk DATABASE_OWNER_URL=postgresql://agentdesk_owner:x@127.0.0.1:1/agentdesk \
 	REDIS_URL=redis://127.0.0.1:1/0 SECRET_KEY=only-for-checks-Pq7Rw2Zt9Yk4Lm6Nc8Vb3Xs5Dg1Hj0Fa-Tz AGENTDESK_STATE_DIR=$(CURDIR)/.agentdesk/check
 
-.PHONY: run test check lint types imports migrations templates deploy audit bench faults lock clean venv dev browser
+.PHONY: run test check lint types imports migrations templates deploy audit bench faults lock clean venv dev bench-packages browser
 
 run: venv
 	@PORT='$(PORT)' exec $(PY) -m agentdesk.embedded
@@ -44,7 +44,7 @@ deploy: dev
 audit: dev
 	@$(PY) .ci/audit.py
 
-bench: dev
+bench: dev bench-packages
 	@$(PY) -m benchmarks
 
 # All that may go wrong, at FAULTS_SCALE of its full size (1: about an hour); one line alone: make faults FAULTS=broker
@@ -77,15 +77,23 @@ dev: venv
 	@cmp -s requirements-dev.lock .venv/requirements-dev.lock || { \
 	  echo "installing the packages of requirements-dev.lock"; $(PIP) -r requirements-dev.lock; $(COMPILE); cp requirements-dev.lock .venv/; }
 
-# Writes both locks anew: the same pins for Linux and macOS and every Python we support. Addresses of package indexes stay out.
-# Pins that still fit are kept; `make lock LOCK_OPTIONS=--upgrade` takes the newest.
+# What only benchmarks import, in a folder of its own, which nothing else looks into: see benchmarks/agents/tau2_retail.py.
+bench-packages: venv
+	@cmp -s requirements-bench.lock .venv-bench/requirements-bench.lock || { \
+	  echo "installing the packages of requirements-bench.lock into .venv-bench"; rm -rf .venv-bench; \
+	  $(PIP) --target .venv-bench -r requirements-bench.lock; cp requirements-bench.lock .venv-bench/; }
+
+# Writes the locks anew: the same pins for Linux and macOS and every Python we support. Addresses of package indexes stay out.
+# Pins that still fit are kept; `make lock LOCK_OPTIONS=--upgrade` takes the newest. The benchmarks' lock holds what its .in names
+# and nothing that those ask for themselves.
 # The marker that all lines share says only that; it is cut to keep the lock readable.
 lock:
 	@tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	python3 -m venv "$$tool" && "$$tool/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev requirements-bench; do \
 	  cp $$name.lock $$name.full; \
-	  "$$tool/bin/uv" pip compile --quiet $(LOCK_OPTIONS) --universal --python-version 3.12 --generate-hashes --no-annotate --no-header \
+	  case $$name in requirements-bench) alone=--no-deps;; *) alone=;; esac; \
+	  "$$tool/bin/uv" pip compile --quiet $(LOCK_OPTIONS) $$alone --universal --python-version 3.12 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links -o $$name.full $$name.in; \
 	  sed -E -e "s/ ; python_full_version < '3.15' and (implementation_name != '[Pp]y[Pp]y' and )?platform_python_implementation == 'CPython' and \(sys_platform == 'darwin' or sys_platform == 'linux'\)//" \
 	    -e "s/ ; python_full_version < '3.15' and platform_python_implementation == 'CPython' and (sys_platform == '[a-z]+')/ ; \1/" $$name.full > $$name.lock; \
@@ -94,5 +102,5 @@ lock:
 
 # Everything that is made again by itself. The desk's data stay: remove .agentdesk (as root: /var/lib/agentdesk) by hand.
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache test-results
+	@rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache test-results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,5 @@
-"""How quickly a person decides, beside the people they share teams with. For themselves only: nobody else's page shows it."""
+"""How quickly a person decides, beside the people they share teams with. For themselves only: nobody else's page
+shows it, and the figures of fewer than :data:`FEWEST` others are not shown, for they would be those of one or two people."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from agentdesk.people.models import Membership, Role, User
 from approvals.states import PEOPLES_VERDICTS, Verdict
 
 OVER = timedelta(days=30)
+FEWEST = 3
 QUICK = 3  # seconds: hardly time to read what will happen
 
 # decision_by holds all that is read here, so the table itself is not.
@@ -33,6 +35,13 @@ class Pace:
     median: float | None
     verdicts: dict[Verdict, int]
 
+    @property
+    def quick_percent(self) -> int:
+        return round(100 * self.quick / self.timed) if self.timed else 0
+
+    def percent_of(self, verdict: Verdict) -> int:
+        return round(100 * self.verdicts[verdict] / self.decided) if self.decided else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Paces:
@@ -45,7 +54,8 @@ class Paces:
 def paces_of(user: User) -> Paces:
     """Three queries."""
     others = Membership.objects.filter(team__in=user.team_ids(Role.REVIEWER), role=Role.REVIEWER).exclude(user=user)
-    return Paces(_pace([user.pk]), _pace(set(others.values_list("user", flat=True))))
+    people = set(others.values_list("user", flat=True))
+    return Paces(_pace([user.pk]), _pace(people if len(people) >= FEWEST else []))
 
 
 def _pace(people: Collection[UUID]) -> Pace:

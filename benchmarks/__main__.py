@@ -1,8 +1,8 @@
 """`python -m benchmarks [NAME …] [--full]`: measure the desk against its budgets (docs/architecture.md) and print a table.
 
-Names: decision, throughput, screens, inbox; without one, all. Writes nothing but a temporary folder and the environment of
-the comparison, which is kept beside the desk's own state. Exits with 1 when a budget is missed, with 2 when it could not be
-measured.
+Names: rules, decision, throughput, screens, tau2, inbox; without one, all. Writes nothing but a temporary folder
+and the environment of the comparison, which is kept beside the desk's own state. Exits with 1 when a
+budget is missed, with 2 when it could not be measured.
 """
 
 import argparse
@@ -17,10 +17,11 @@ from pathlib import Path
 
 import django
 
+from benchmarks.agents.shop import NotInstalled
 from benchmarks.figures import Figure, machine, table
 from benchmarks.stage import Stage
 
-NAMES = ("rules", "decision", "throughput", "screens", "inbox")
+NAMES = ("rules", "decision", "throughput", "screens", "tau2", "inbox")
 SMALL, FULL = (100_000, 1_000_000), (1_000_000, 10_000_000)  # approvals, entries of the record
 SHELF = Path(__file__).resolve().parent.parent / ".agentdesk/benchmarks"
 
@@ -50,7 +51,7 @@ def main() -> int:
 
 def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figure]]]:
     """Start the desk. Returns what can be measured of it, by name, in the order that disturbs least."""
-    from benchmarks import company, cycles, decision, inbox, rules, screens, throughput
+    from benchmarks import company, cycles, decision, inbox, retail, rules, screens, throughput
 
     people = company.found()
     stage.start_desk()
@@ -65,6 +66,7 @@ def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figur
         "decision": lambda: decision.measure(stage, people, watcher),
         "throughput": lambda: throughput.measure(stage, people, watcher, SHELF),
         "screens": lambda: screens.measure(stage, people),
+        "tau2": lambda: retail.measure(stage, people, watcher),
         "inbox": lambda: inbox.measure(stage, people, approvals=approvals, entries=entries),
     }
 
@@ -77,6 +79,9 @@ def _take(name: str, measure: Callable[[], Iterator[Figure]], figures: list[Figu
         for figure in measure():
             figures.append(replace(figure, command=command))
             print(f"{figure.what}: {figure.figure}", file=sys.stderr, flush=True)
+    except NotInstalled as missing:
+        print(f"{name}: {missing}", flush=True)
+        return False
     except Exception:  # whatever broke it: the other parts can be measured all the same
         traceback.print_exc()
         return False

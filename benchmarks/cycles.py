@@ -98,8 +98,8 @@ class Client:
         self.company = company
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
 
-    def start(self, name: str) -> UUID:
-        run = self._post("runs", {"agent": AGENT, "input": _input(name)}, self.company.program_token)
+    def start(self, name: str, agent: str = AGENT) -> UUID:
+        run = self._post("runs", {"agent": agent, "input": _input(name)}, self.company.program_token)
         return UUID(run["id"])
 
     def approve(self, seen: Seen) -> None:

@@ -27,6 +27,10 @@ def at_least(what: str, value: float, limit: float, unit: str) -> Figure:
     return Figure(what, _with(value, unit), f"≥ {_with(limit, unit)}", value >= limit)
 
 
+def exactly(what: str, count: int, wanted: int) -> Figure:
+    return Figure(what, str(count), f"= {wanted}", count == wanted)
+
+
 def beside(what: str, value: float, unit: str) -> Figure:
     return Figure(what, _with(value, unit))
 

@@ -48,6 +48,7 @@ class Stage:
             "REDIS_URL": self.valkey.url(), "SECRET_KEY": "only-for-benchmarks-Pq7Rw2Zt9Yk4Lm6Nc8Vb3Xs5",
             "AGENTDESK_INSTANCE": "bench", "AGENTDESK_STATE_DIR": str(self.folder), "AGENTDESK_EMBEDDED": "1",
             "AGENTDESK_AGENTS": str(HERE / "agents/langgraph.json"), "BENCH_STARTS": str(self.starts),
+            "BENCH_SHOPS": str(self.folder / "shops"),
             "DJANGO_SETTINGS_MODULE": "agentdesk.settings", "LOG_LEVEL": "WARNING",
             "AGENTDESK_HOLD_SECONDS": "",  # a decision's way is measured, not how long people may take it back
         }  # fmt: skip

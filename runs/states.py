@@ -83,7 +83,9 @@ CALL_ALLOWED: dict[CallStatus, frozenset[CallStatus]] = {
         {CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.PAUSED, CallStatus.IN_DOUBT, CallStatus.EXECUTING}
         | {CallStatus.DENIED}  # before it is started again
     ),
-    CallStatus.PAUSED: frozenset({CallStatus.EXECUTING, CallStatus.WITHDRAWN, CallStatus.DENIED}),
+    CallStatus.PAUSED: frozenset(
+        {CallStatus.EXECUTING, CallStatus.WITHDRAWN, CallStatus.DENIED} | {CallStatus.IN_DOUBT}  # a dry run began meanwhile
+    ),
     CallStatus.IN_DOUBT: frozenset({CallStatus.SUCCEEDED, CallStatus.FAILED, CallStatus.APPROVED, CallStatus.DENIED}),
     CallStatus.SUCCEEDED: frozenset({CallStatus.UNDONE}),
     **{ended: frozenset() for ended in CALL_ENDED if ended != CallStatus.SUCCEEDED},

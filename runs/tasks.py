@@ -85,6 +85,9 @@ def leave(**facts: Any) -> None:
     process.close()
 
 
+LOOKOUT_SHARE = 16  # a worker process has so many times more threads than it drives runs in while it looks for them itself
+
+
 class LookoutStep(bootsteps.StartStopStep):
     """The part of a worker that looks for runs while no hints reach it. It begins before the worker has its broker, for one may
     be started while there is none, and ends before the pool that drives the runs."""
@@ -104,7 +107,9 @@ class LookoutStep(bootsteps.StartStopStep):
         share = queues.share_of(given)
         if share is None:  # then it is not included
             raise ValueError(f"no runs come from {sorted(given)}")
-        return Lookout(partial(_hears, parent), lambda do, run: parent.pool.apply_async(do, (run,)), parent.pool.limit, share)
+        # Found once a second, runs come in a heap, not one by one: with a part of the threads they leave time to the pages.
+        threads = max(1, parent.pool.limit // LOOKOUT_SHARE)
+        return Lookout(partial(_hears, parent), lambda do, run: parent.pool.apply_async(do, (run,)), threads, share)
 
 
 def _hears(worker: Any) -> bool:

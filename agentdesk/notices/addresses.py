@@ -13,6 +13,8 @@ type Address = IPv4Address | IPv6Address
 # Public by their number, and answered inside a cloud's own network.
 _METADATA = frozenset({ip_address("168.63.129.16")})
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?", re.IGNORECASE)
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -38,6 +40,8 @@ def check_url(url: str) -> SplitResult:
     try:
         address = ip_address(host)
     except ValueError:
+        if not _NAME.fullmatch(host):
+            raise Refused(_("%(host)s is no name of a host.") % {"host": host[:100]}) from None
         return parts
     _refuse_private(host, [address])
     return parts
@@ -46,7 +50,10 @@ def check_url(url: str) -> SplitResult:
 def resolve(host: str, port: int) -> list[Address]:
     """The addresses of ``host``, looked up once and each checked: one that is not public is enough to refuse all. Raises
     Refused, and OSError where the name is not known."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty or too long for any name: this is no OSError
+        raise Refused(_("%(host)s is no name of a host.") % {"host": host[:100]}) from None
     addresses = [ip_address(str(entry[4][0])) for entry in found]
     _refuse_private(host, addresses)
     return list(dict.fromkeys(addresses))

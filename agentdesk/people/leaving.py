@@ -1,6 +1,7 @@
 """Somebody leaves: a team, or the desk. What they looked after must not wait for them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -34,7 +35,7 @@ def leave(user: User, *, to: User | None, actor: Actor) -> Left:
     if not now.is_active:
         for token in Token.objects.filter(user=now, revoked_at=None):
             revoke_token(token, actor=actor)
-    answers = [answer for _receiver, answer in left.send(sender=User, user=now, to=to, actor=actor)]
+    answers: list[Any] = [answer for _receiver, answer in left.send(sender=User, user=now, to=to, actor=actor)]
     return sum(answers, Left())
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, floor, sqrt
 
+from agentdesk.audit.models import AuditEntry
 from approvals.models import Decision, Rule
 from approvals.models.rules import Effect
 from approvals.policy.replay import AGREED
@@ -39,7 +40,7 @@ def agreement(rule: Rule) -> Agreement | None:
         approval__evaluation__at__gte=rule.updated_at,
         approval__evaluation__rules__contains=[{"id": str(rule.pk), "matched": True}],
         voided_at__isnull=True, verdict__in=[*AGREED, Verdict.REJECT],
-    ).values_list("verdict", flat=True)[:MOST]  # fmt: skip
+    ).exclude(via=AuditEntry.Via.STANDING).values_list("verdict", flat=True)[:MOST]  # fmt: skip
     right = Verdict.APPROVE if rule.verdict == Effect.ALLOW else Verdict.REJECT
     agreed = sum(verdict == right for verdict in verdicts)
     return Agreement(agreed, len(verdicts), *interval(agreed, len(verdicts)))

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import FilteredRelation, Q
 from django.utils import timezone
 
+from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode, digest
 from approvals.models import Approval, Evaluation
 from approvals.models.evaluations import Occasion
@@ -193,11 +194,12 @@ def _asked(evaluations: Sequence[UUID]) -> dict[UUID, _Asked]:
     rows = Approval.objects.filter(evaluation__in=evaluations).annotate(
         decided=FilteredRelation("decisions", condition=Q(decisions__voided_at__isnull=True))
     )
-    found = {}
+    found = {}  # what was approved in advance is no word of people about this very call
     rows = rows.order_by("requested_at")  # one whose run ended and went on was asked twice: the newer question tells
-    for pk, evaluation, status, args, said in rows.values_list("pk", "evaluation", "status", "args", "decided__verdict"):
+    parts = ("pk", "evaluation", "status", "args", "decided__verdict", "decided__via")
+    for pk, evaluation, status, args, said, via in rows.values_list(*parts):
         stands = status in OPEN or (status == Status.DECIDED and said in AGREED)
-        found[evaluation] = (pk, said or "", stands, decode(args))
+        found[evaluation] = (pk, "" if via == AuditEntry.Via.STANDING else said or "", stands, decode(args))
     return found
 
 

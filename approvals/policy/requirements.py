@@ -44,7 +44,8 @@ def normal(raw: Mapping[str, Any]) -> Requirements:
     groups = raw.get("groups") or [
         {"teams": raw.get("teams", []), "count": raw.get("count", 1), "from_teams": raw.get("from_teams", 1)}
     ]
-    further = raw.get("escalate_to", [])
+    # Said beside the groups only, it is of each of them; otherwise each says its own.
+    further = [] if any("escalate_to" in group for group in groups) else raw.get("escalate_to", [])
     clean = [
         _group(group["teams"], int(group["count"]), int(group.get("from_teams", 1)), group.get("escalate_to", further))
         for group in groups

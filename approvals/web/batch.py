@@ -41,16 +41,18 @@ def batch(request: HttpRequest) -> HttpResponse:
     """GET: the arguments of the selected side by side. POST: approve those that were left ticked, as they were shown."""
     if not isinstance(request.user, User):
         raise Http404
-    results = _decide(request, request.user) if request.method == "POST" else []
-    asked = request.POST.getlist("item") if request.method == "POST" else request.GET.getlist("id")
-    approvals = [] if results else _selected(request.user, asked)
+    is_post = request.method == "POST"
+    asked = list(dict.fromkeys(request.POST.getlist("item") if is_post else request.GET.getlist("id")))
+    too_many = len(asked) > batching.MOST
+    results = _decide(request, request.user, asked) if is_post and not too_many else []
+    approvals = [] if is_post else _selected(request.user, asked)
     refused = batching.why_not_together(approvals)
     left = [approval for approval in approvals if approval not in [each for each, _reason in refused]]
-    too_many = len(asked) > batching.MOST
     table = batching.matrix(left) if left and not too_many else None
     context = {
         "results": results,
         "done": sum(result.is_done for result in results),
+        "unshown": len(asked) - len(results) if is_post and not too_many else 0,
         "matrix": table,
         "items": [(line, _seen(line)) for line in table.lines] if table else [],
         "refused": [(display.sentence(approval), reason) for approval, reason in refused],
@@ -81,12 +83,12 @@ def _seen(line: batching.Line) -> str:
     return signing.dumps(facts, salt=SEEN)
 
 
-def _decide(request: HttpRequest, user: User) -> list[Result]:
+def _decide(request: HttpRequest, user: User, tokens: list[str]) -> list[Result]:
     """Approve each ticked one that still is what was shown. One that is not harms none of the others."""
     actor = Actor.from_request(request)
     results = []
     kinds: set[str] = set()
-    for token in dict.fromkeys(request.POST.getlist("item")[: batching.MOST]):
+    for token in tokens:
         try:
             key, version, digest, shown, opened_at = signing.loads(token, salt=SEEN)
         except (signing.BadSignature, ValueError, TypeError):

@@ -75,10 +75,13 @@ class Filter:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Never fails: what is wrong with a term is in ``mistakes``."""
-        text = " ".join(text[:LONGEST].replace("\x00", "").split())
+        text = " ".join(text.replace("\x00", "").split())
+        is_too_long, text = len(text) > LONGEST, text[:LONGEST]
         typed = _TERM.findall(text)
         terms = tuple(Term(term, " ".join([*typed[:at], *typed[at + 1 :]])) for at, term in enumerate(typed))
         reading = _Reading()
+        if is_too_long:  # half a term may say something else than the whole one
+            reading.mistakes.append(_("At most %(most)d characters.") % {"most": LONGEST})
         if len(typed) > MOST:
             reading.mistakes.append(_("At most %(most)d terms.") % {"most": MOST})
         for term in typed[:MOST]:

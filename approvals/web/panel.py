@@ -18,7 +18,8 @@ from agentdesk.digests import decode
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, answers
-from approvals.models import Approval
+from approvals import standing as in_advance
+from approvals.models import Approval, StandingUse
 from approvals.states import Kind, Risk, Status, Verdict
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
@@ -99,6 +100,9 @@ def render_panel(
     have, need = votes_counted(approval)
     is_held = approval.status == Status.HELD
     why_not = access.why_not(user, approval) if approval.is_pending or is_held else None
+    reviewers = list(access.reviewers_of(approval)) if approval.is_pending else []
+    has_forms = approval.is_pending and why_not is None
+    kept = _kept(attempt) if attempt and (attempt.is_kept or not has_forms) else []  # nothing typed is lost with the form
     context: dict[str, Any] = {
         "approval": approval,
         "state": state_of(approval, have),
@@ -108,13 +112,17 @@ def render_panel(
         "need": need,
         "why_not": why_not,
         "is_held": is_held,
+        "given_by": StandingUse.objects.filter(approval=approval).first() if not approval.is_pending else None,
+        "may_stand": not approval.is_pending and not is_held and in_advance.why_not(user, approval) is None,
         "reviews": [vote_words(review) for review in approval.reviews.all()],
-        "reviewers": [person.label for person in access.reviewers_of(approval)[:MOST_NAMES]],
+        "reviewers": [person.label for person in reviewers[:MOST_NAMES]],
+        "more_reviewers": max(0, len(reviewers) - MOST_NAMES),
         "next": None if approval.is_pending else _next(user, approval),
         "problem": attempt.problem if attempt else None,
-        "kept": _kept(attempt) if attempt and attempt.is_kept else [],
+        "kept": kept,
+        "holds_typing": bool(kept) or (attempt is not None and (attempt.form is not None or any(attempt.typed.values()))),
     }
-    if approval.is_pending and why_not is None:
+    if has_forms:
         context |= _acts(approval, attempt, card if card is not None else render_card(approval))
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
 

@@ -46,13 +46,16 @@ def read_post(data: Mapping[str, str], approval: Approval) -> Post:
         "verdict": verdict,
         "digest": data.get("digest", ""),
         "version": _number(data.get("version", "")),
-        "message": _lines(data.get("message", ""))[:LONGEST_MESSAGE],
+        "message": _lines(data.get("message", "")),
         "view_digest": seen.view_digest,
         "seconds_open": seen.seconds_open,
         "decision_id": seen.decision_id,
     }
     if (post["digest"], post["version"]) != (approval.digest, approval.version):
         return post  # the verb refuses it, and knows better why
+    if (length := len(post["message"])) > LONGEST_MESSAGE:
+        text = _("%(length)d characters are too many: at most %(most)d.") % {"length": length, "most": LONGEST_MESSAGE}
+        raise _refused(data, approval, {"message": [text]})
     _check_friction(data, post, approval)
     if verdict == Verdict.REJECT and (reason := data.get("reason")):
         post["message"] = "\n".join(text for text in (reason, post["message"]) if text)

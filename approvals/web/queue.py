@@ -202,9 +202,10 @@ def beside(reader: Reader, approval: Approval) -> dict[str, Any]:
     ids: list[UUID] = []
     parts = reader.waiting()
     for risk in reversed(Risk):
-        if len(ids) < BESIDE:
-            found = _most_urgent([part.of(risk) for part in parts], BESIDE - len(ids))
+        if len(ids) <= BESIDE:
+            found = _most_urgent([part.of(risk) for part in parts], BESIDE + 1 - len(ids))
             ids += [pk for pk, _version in found]
+    has_more, ids = len(ids) > BESIDE, ids[:BESIDE]
     approvals = Approval.objects.in_bulk(ids)
     rows = [approvals[pk] for pk in ids if pk in approvals]
     at = ids.index(approval.pk) if approval.pk in ids else None
@@ -214,7 +215,7 @@ def beside(reader: Reader, approval: Approval) -> dict[str, Any]:
             for row in rows
         ],
         "place": at + 1 if at is not None else None,
-        "total": f"{BESIDE}+" if len(ids) >= BESIDE else len(ids),
+        "total": f"{BESIDE}+" if has_more else len(ids),
         "previous": ids[at - 1] if at else None,
         "next": ids[at + 1] if at is not None and at + 1 < len(ids) else (ids[0] if at is None and ids else None),
     }

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
@@ -207,14 +208,19 @@ def _condition(told: Mapping[str, Any]) -> Condition:
     if told["path"] == EXPRESSION:
         words = _("the expression %(cel)s") % {"cel": told["value"]}
         return Condition(words=words, actual="", met=_met(told), holds=bool(told["holds"]))
-    path, operator, value = str(told["path"]), str(told["op"]), told["value"]
+    words = words_of(str(told["path"]), str(told["op"]), told["value"])
+    return Condition(words=words, actual=display.as_text(told["actual"]), met=_met(told), holds=bool(told["holds"]))
+
+
+def words_of(path: str, operator: str, value: Any) -> str:
+    """A condition in words."""
     what = _FACTS.get(path) or _clock_or_tally(path) or path.replace("@input.", _("input "))
     words = f"{what} {_OPERATORS.get(operator, operator)}"
     if operator == "untrusted" and value is False:
         words = _("%(what)s does not come from untrusted content") % {"what": what}
     elif operator not in ("exists", "untrusted"):
         words += f" {', '.join(map(str, value)) if isinstance(value, list) else value}"
-    return Condition(words=words, actual=display.as_text(told["actual"]), met=_met(told), holds=bool(told["holds"]))
+    return words
 
 
 def _met(told: Mapping[str, Any]) -> str:
@@ -273,6 +279,6 @@ def _like(approval: Approval) -> QuerySet[Decision]:
             approval__agent=approval.agent, approval__action=approval.action, approval__team=approval.team_id,
             voided_at=None, decided_at__lt=approval.requested_at,
         )
-        .exclude(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW])
+        .exclude(Q(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW]) | Q(via=AuditEntry.Via.STANDING))
         .order_by("-decided_at")
     )  # fmt: skip

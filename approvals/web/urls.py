@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import batch, held, saved, triaging, views, working
+from approvals.web import batch, held, saved, standing, triaging, views, working
 
 app_name = "approvals"
 urlpatterns = [
@@ -24,6 +24,9 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
     path("teams/<slug:slug>/", working.team, name="team"),
     path("profile/pace/", working.pace, name="pace"),
+    path("approvals/standing/", standing.listing, name="standing"),
+    path("approvals/standing/<uuid:standing_id>/revoke/", standing.revoke, name="revoke_standing"),
+    path("approvals/<uuid:approval_id>/standing/", standing.make, name="make_standing"),
     path("approvals/held/", held.held, name="held"),
     path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),
     path("approvals/<uuid:approval_id>/decision/", views.decide, name="decide"),

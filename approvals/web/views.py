@@ -1,6 +1,7 @@
 """The inbox and the decision page."""
 
 from contextlib import nullcontext
+from datetime import MAXYEAR, MINYEAR, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -284,11 +285,13 @@ def _told(approval: Approval, outcome: decisions.Outcome) -> str:
     return _("Your vote is recorded: %(have)s of %(need)s.") % {"have": outcome.have, "need": outcome.need}
 
 
-def _moment(text: str) -> Any:
+def _moment(text: str) -> datetime | None:
+    """A moment as this page writes it into addresses; None for anything else, and for years that no zone is sure of."""
     try:
-        return parse_datetime(text)
+        at = parse_datetime(text)
     except ValueError:
         return None
+    return at if at is not None and at.tzinfo is not None and MINYEAR < at.year < MAXYEAR else None
 
 
 def _address(path: str, **query: str) -> str:

@@ -31,7 +31,14 @@ def pace(request: HttpRequest) -> HttpResponse:
     if not isinstance(request.user, User) or request.user.is_service:
         raise Http404
     paces = paces_of(request.user)
-    verdicts = [(verdict, count, paces.others.verdicts[verdict]) for verdict, count in paces.own.verdicts.items()]
+    own, others = paces.own, paces.others
+    verdicts = [
+        {
+            "label": verdict.label, "own": count, "own_percent": own.percent_of(verdict),
+            "others": others.verdicts[verdict], "others_percent": others.percent_of(verdict),
+        }
+        for verdict, count in own.verdicts.items()
+    ]  # fmt: skip
     return render(
         request, "approvals/pace.html", {"own": paces.own, "others": paces.others, "verdicts": verdicts, "quick": QUICK}
     )

@@ -390,7 +390,8 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
         ),
         actor=Actor.desk(run.agent.slug),
     )  # fmt: skip
-    calls.move(ctx.run_id, row.pk, CallStatus.IN_DOUBT, doubt=approval)
+    if not calls.move(ctx.run_id, row.pk, CallStatus.IN_DOUBT, doubt=approval):
+        raise ValueError(f"tool call {row.pk} cannot be left in doubt from {row.status!r}")  # it would be asked about for ever
     record_call(ctx, row, "call.in_doubt", after={"status": CallStatus.IN_DOUBT, "because": because})
     return Pause(row.pk, approval.pk, because)
 

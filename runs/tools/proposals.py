@@ -9,7 +9,7 @@ from django.utils import timezone
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import action_digest, decode, encode
-from approvals import requests, tools
+from approvals import requests, standing, tools
 from approvals.models import Approval, Evaluation, Tool
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
@@ -66,6 +66,8 @@ def propose(ctx: RunContext, proposal: Proposal, tool: Tool, off: str, *, counte
             row.approval = _ask(ctx, row, tool, proposal, evaluation)
             action = "call.asked"
     row.save(force_insert=True)
+    if row.approval is not None and counted:
+        standing.use(row.approval)
     record_call(
         ctx,
         row,

@@ -39,7 +39,11 @@ class Filter:
     def read(cls, query: QueryDict) -> "Filter":
         """From an address; what makes no sense there is left out."""
         status = query.get("status", "")
-        return cls(status if status in RunStatus.values else "", query.get("agent", "")[:64], _uuid(query.get("after", "")))
+        return cls(
+            status if status in RunStatus.values else "",
+            query.get("agent", "")[:64].replace("\x00", ""),
+            _uuid(query.get("after", "")),
+        )
 
     def address(self, **changed: str) -> str:
         """The query string of this filter with some parts changed, from its first page on unless ``after`` is given."""

@@ -192,7 +192,7 @@ def _story(request: HttpRequest, run: Run) -> dict[str, Any]:
     before = request.GET.get("before", "")
     steps = run.steps.order_by("-id")
     if before.isdecimal():
-        steps = steps.filter(pk__lt=min(int(before), 2**63 - 1))
+        steps = steps.filter(pk__lt=min(int(before[:20]), 2**63 - 1))
     found = list(steps[: LINES + 1])
     shown = found[:LINES][::-1]
     calls = list(loaded().filter(run=run).order_by("-proposed_at", "-id")[:CALLS])[::-1]

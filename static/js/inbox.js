@@ -29,8 +29,7 @@ function isSnoozed(row) {
 function putInto(rows, row) {
   const group = rows.querySelector(`tbody[data-group="${CSS.escape(row.dataset.group)}"]`);
   if (!group) return false;
-  const order = (element) => element.dataset.order || "9999";
-  const after = [...group.querySelectorAll("[data-row]")].find((other) => order(other) > order(row));
+  const after = [...group.querySelectorAll("[data-row]")].find((other) => other.dataset.order > row.dataset.order);
   group.insertBefore(row, after ?? null);
   return true;
 }
@@ -53,7 +52,8 @@ function tidy() {
   for (const number of region().querySelectorAll("[data-group-count]")) {
     const group = number.closest("tbody");
     number.textContent = group.querySelectorAll("[data-row]:not([data-gone])").length;
-    if (!("filtered" in region().dataset)) tell(group.dataset.group, number.textContent);
+    // The rail counts all that waits, which is what the team's list shows, and neither a search nor another tab.
+    if (tab() === "team" && !("filtered" in region().dataset)) tell(group.dataset.group, number.textContent);
   }
 }
 

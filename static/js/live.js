@@ -11,6 +11,7 @@
 //               data-merge                               a list that only grows: what is fetched is taken in line by line
 //               data-parts                               around fetched parts of a table, which HTML knows inside a table only
 //               data-keep-typing                         a form: replaced only while nobody has begun to fill it in
+//               data-typed                               on it: it came back with what somebody typed, which counts as begun
 //
 // Others listen:  desk:new    on the list, cancelable: {frame, incoming} is about to be added
 //                 desk:shown  on the document: {frame}, after what came with it was put in place
@@ -257,6 +258,7 @@ function offer(current, incoming) {
 }
 
 function touched(form) {
+  if ("typed" in form.dataset) return true; // a refused post: what was typed stands in it as if it were the form's own
   return [...form.querySelectorAll("input, textarea, select")].some((control) => {
     if (control.type === "hidden") return false;
     if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;

@@ -147,6 +147,15 @@ def test_it_refuses_a_modification_that_a_rule_denies(approval, reviewer):
     assert entry.actor_id == reviewer.pk
 
 
+def test_it_names_the_rules_in_force_that_deny_a_modification_and_none_on_trial(approval, reviewer):
+    make_rule("deny", name="On trial", mode="shadow", conditions=[{"path": "amount", "op": ">", "value": 500}])
+    make_rule("deny", name="No big refunds", conditions=[{"path": "amount", "op": ">", "value": 500}])
+    with pytest.raises(NotAllowed) as refused:
+        post(approval, reviewer, "modify", args={**ARGS, "amount": "900.00"})
+    assert "“No big refunds”" in str(refused.value)
+    assert "On trial" not in str(refused.value)
+
+
 def test_it_unites_what_a_modification_requires_with_what_was_frozen(team, reviewer):
     finance = make_team("Finance")
     approval = make_approval(team)

@@ -7,18 +7,19 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
-from approvals import requests
+from approvals import requests, standing
 from approvals.decisions import Outcome, expire_due, remind_due
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, NotCurrent
 from approvals.handover import consume, mark_delivered
-from approvals.models import Approval, Decision, Review
+from approvals.models import Approval, Decision, Review, StandingApproval
 from approvals.states import Status
 from tests.approvals.cast import ARGS, entries, make_approval, make_ask, make_rule, make_team, make_user, post
+from tests.approvals.test_standing import ask as ask_low
 
 RACES = 200
 MOST = 8  # acts at the same moment
@@ -208,3 +209,23 @@ def test_two_sweeps_at_once_escalate_and_remind_once(at_once, sweep, field):
     Approval.objects.filter(pk=approval.pk).update(**{field: timezone.now() - timedelta(seconds=1)})
     assert sum(at_once(sweep, sweep)) == 1
     assert len(entries(approval, "approval.escalated", "approval.reminded")) == 1
+
+
+def test_of_two_calls_at_once_one_gets_the_last_use_of_a_standing_approval(at_once):
+    team = make_team()
+    (owner,) = reviewers(1, team)
+    given = StandingApproval.objects.create(
+        team=team, agent="support", action="issue_refund", owner=owner, made_by_label="x", reason="x", args=ARGS, most_uses=5,
+        expires_at=timezone.now() + timedelta(days=1),
+    )  # fmt: skip
+    approvals = [ask_low(team, args=ARGS) for _number in range(MOST)]
+    decided = [done for done in at_once(*[lambda a=each: in_advance(a) for each in approvals]) if done is not None]
+    assert len(decided) == 5
+    given.refresh_from_db()
+    assert given.uses == 5
+    assert Approval.objects.filter(status=Status.PENDING).count() == MOST - 5
+
+
+def in_advance(approval: Approval) -> Any:
+    with transaction.atomic():
+        return standing.use(approval)

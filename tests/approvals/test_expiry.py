@@ -9,7 +9,7 @@ from django.utils import timezone
 from approvals.decisions import expire_due, remind_due
 from approvals.errors import NotCurrent
 from approvals.models import Approval, Rule
-from approvals.policy.requirements import unite
+from approvals.policy.requirements import escalated, unite
 from approvals.states import Status
 from approvals.web.fragments import load, render_card, render_row
 from tests.approvals.cast import entries, make_approval, make_team, make_user, post
@@ -100,3 +100,14 @@ def test_the_end_that_comes_first_says_what_happens_then():
 def test_a_rule_that_escalates_names_the_team():
     with pytest.raises(ValidationError, match="Name the team"):
         Rule(name="a", verdict="ask", on_expiry="escalate").full_clean()
+
+
+def test_each_rule_escalates_for_the_reviewers_that_it_wants_itself():
+    finance = {"teams": ["finance"], "count": 1}
+    legal = {"teams": ["legal"], "count": 1}
+    wanted = unite([{"groups": [finance], "escalate_to": ["leads"]}, {"groups": [legal]}])
+    assert wanted["escalate_to"] == ["leads"]
+    assert [group["teams"] for group in escalated(wanted)["groups"]] == [["finance", "leads"], ["legal"]]
+    both = unite([{"groups": [finance], "escalate_to": ["leads"]}, {"groups": [finance], "escalate_to": ["board"]}])
+    assert [group["teams"] for group in escalated(both)["groups"]] == [["board", "finance", "leads"]]
+    assert escalated(both)["escalate_to"] == []

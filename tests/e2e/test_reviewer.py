@@ -159,8 +159,10 @@ def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
     press("Escape")
     page.locator("body").evaluate("() => document.activeElement.blur()")
     press("j")
+    expect(inbox_link(page, refund)).to_be_focused()
     press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(refund)
+    is_live(page)  # its keys work
 
     press("m")
     amount = panel(page).get_by_label("Amount")

@@ -116,3 +116,12 @@ def test_long_texts_cost_little(text):
     began = time.process_time()
     masking.text(text)
     assert time.process_time() - began < 3
+
+
+def test_rows_that_changed_places_take_no_secret_along():
+    exact = {"payees": [{"name": "ada", "token": "t-1"}, {"name": "bob", "token": "t-2"}]}
+    shown = masking.value(exact)
+    assert masking.restored(exact, shown) == exact
+    swapped = {"payees": list(reversed(shown["payees"]))}
+    assert masking.restored(exact, swapped) == swapped
+    assert masking.left_masked(exact, masking.restored(exact, swapped)) == ["payees.0.token", "payees.1.token"]

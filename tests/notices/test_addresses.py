@@ -42,6 +42,7 @@ def test_an_address_with_a_zone_is_no_public_one():
         "http://example.com/", "ftp://example.com/", "https://", "example.com", "https://user:pass@example.com/",
         "https://user@example.com/", "https://example.com/#there", "https://exa mple.com/", "https://example.com/\r\nHost: x",
         "https://example.com\\@127.0.0.1/", "https://exämple.com/", "https://[::1/", "https://example.com:99999/", "",
+        "https://example..com/", f"https://{'a' * 64}.example.com/", f"https://{'a.' * 130}example.com/", "https://-.example.com/",
     ],
 )  # fmt: skip
 def test_it_takes_no_odd_address(url: str):
@@ -90,6 +91,14 @@ def test_an_unknown_name_is_no_answer_and_may_be_tried_again(monkeypatch: Any):
     answer = post("https://nowhere.example/", b"{}", {})
     assert (answer.code, answer.refused) == (None, False)
     assert "Name or service not known" in answer.error
+
+
+def test_a_name_that_no_resolver_takes_is_refused_for_good():
+    """Python's own look-up raises no OSError for it; tried again for ever, it would never become a dead letter."""
+    for host in ("hooks..example.com", f"{'a' * 64}.example.com"):
+        with pytest.raises(Refused, match="no name of a host"):
+            resolve(host, 443)
+        assert post(f"https://{host}/", b"{}", {}).refused
 
 
 def test_exempt_hosts_are_those_that_are_named(settings: Any):

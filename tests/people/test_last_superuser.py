@@ -1,6 +1,7 @@
 """The last active superuser stays, whoever asks and in whatever way."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user
@@ -11,7 +12,7 @@ from django.test import Client
 from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import User
 
-LOST = [{"is_active": False}, {"is_superuser": False}, {"kind": "service"}]
+LOST: list[dict[str, Any]] = [{"is_active": False}, {"is_superuser": False}, {"kind": "service"}]
 
 
 @pytest.fixture

@@ -152,3 +152,23 @@ def test_an_untraced_call_is_asked_and_never_allowed():
     traced = trace({"amount": "20.00"}, [Reading("record", {"total": "20.00"}, "get_order", 1)])
     assert evaluate(facts(origins=traced), [trusting]).effect == Effect.ALLOW
     assert evaluate(facts(origins=traced), [careful]).effect == Effect.ASK
+
+
+def test_arguments_that_were_not_traced_are_doubted():
+    many = trace({"x": ["lorem"] * (MOST_LEAVES + 1)}, [Reading("input", "lorem")])
+    assert (many.left_out, Origins.of_json(many.as_json())) == (True, many)
+    scope = {"x": ["lorem"] * (MOST_LEAVES + 1), ORIGINS: many}
+    for every in (True, False):
+        assert tell({"path": "x.*", "op": "from", "value": "model"}, scope, every=every).holds is not True
+    trusting = rule("allow", conditions=[{"path": "x.*", "op": "from", "value": "input"}])
+    enough = {"x": scope["x"][1:]}
+    traced = trace(enough, [Reading("input", "lorem")])
+    assert evaluate(facts(args=enough, origins=traced), [trusting]).effect == Effect.ALLOW
+    assert evaluate(facts(args={"x": scope["x"]}, origins=many), [trusting]).effect == Effect.ASK
+
+
+def test_a_value_that_a_person_only_moved_keeps_its_source():
+    before = {"to": ["ada@example.com", "evil@attacker.example"]}
+    traced = trace(before, [Reading("untrusted", MAIL), Reading("record", "ada@example.com")])
+    changed = traced.changed(before, {"to": ["evil@attacker.example", "eve@example.com"]})
+    assert [one.kind for one in changed.values] == ["untrusted", "person"]

@@ -105,3 +105,17 @@ def open_as(web, new_page):
         return page
 
     return open_page
+
+
+def look_again(page: Any) -> None:
+    """Let the inbox fetch its list anew, until one is in place."""
+    page.evaluate(
+        """() => new Promise((done) => {
+          document.addEventListener("desk:placed", function placed({ detail }) {
+            if (detail.id !== "rows") return;
+            document.removeEventListener("desk:placed", placed);
+            done();
+          });
+          document.dispatchEvent(new Event("visibilitychange"));
+        })"""
+    )

@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from agentdesk.audit.models import AuditEntry
+from agentdesk.people.models import Membership, Role
 from approvals.models import Approval, Decision
 from approvals.web import batching
 from tests.approvals.cast import make_approval, make_team, make_user, post
@@ -109,3 +110,24 @@ def test_values_of_another_team_are_no_history(team):
         make_approval(other, risk="low")
         post(Approval.objects.latest("pk"), make_user(other))
     assert batching.matrix([ask(team)]).compared_with == 0
+
+
+def test_ticked_ones_that_are_not_shown_any_more_are_not_passed_over_in_silence(client, team, reviewer):
+    finance = make_team("Finance")
+    left = Membership.objects.create(user=reviewer, team=finance, role=Role.REVIEWER)
+    mine, gone = ask(team), ask(finance)
+    tokens = [tokens_in(client.get(BATCH, {"id": [each.pk]}))[0] for each in (mine, gone)]
+    left.delete()
+    text = client.post(BATCH, {"item": tokens}).content.decode()
+    assert "1 of 1 approved." in text
+    assert "1 of the ticked ones is not shown to you any more. Nothing was done about it." in text
+    assert "Nothing was done about it." in client.post(BATCH, {"item": tokens[1:]}).content.decode()
+    assert Approval.objects.get(pk=gone.pk).is_pending
+
+
+def test_more_than_the_cap_are_refused_together(client, team):
+    approval = ask(team)
+    (token,) = tokens_in(client.get(BATCH, {"id": [approval.pk]}))
+    text = client.post(BATCH, {"item": [token, *(f"x{number}" for number in range(batching.MOST))]}).content.decode()
+    assert f"At most {batching.MOST} together." in text
+    assert Approval.objects.get(pk=approval.pk).is_pending

@@ -264,3 +264,31 @@ def test_only_what_is_grave_waits_until_its_reasons_were_on_the_screen(client_of
     page = panel_of(client_of, make_approval(team, risk=risk))
     assert ("data-arm=" in page) is is_armed
     assert ("Read why the agent wants it first" in page) is is_armed
+
+
+def test_a_message_that_is_too_long_is_refused_whole_and_kept(client_of, approval):
+    """What is on record is what was typed: nothing is cut off in silence."""
+    long = "w" * 10_001
+    for verdict in ("approve", "reject"):
+        response = post(client_of, approval, verdict, message=long)
+        assert response.status_code == 422
+        assert "10001 characters are too many: at most 10000." in response.content.decode()
+    assert long in response.content.decode()
+    assert not Decision.objects.exists()
+
+
+def test_what_was_typed_comes_back_also_where_one_may_not_decide_any_more(client_of, approval, reviewer):
+    reviewer.memberships.update(role="operator")
+    response = post(client_of, approval, "modify", **{"args-amount": "200.00", "message": "half of it"})
+    html = response.content.decode()
+    assert response.status_code == 403
+    assert "Your text is kept" in html
+    assert "half of it" in html
+    assert "200.00" in html
+
+
+def test_a_panel_with_text_of_a_refused_post_says_so_and_a_fresh_one_does_not(client_of, approval, second):
+    assert "data-typed" not in panel_of(client_of, approval)
+    assert "data-typed" in post(client_of, approval, "modify", **{"args-amount": "a lot"}).content.decode()
+    decide(approval, second)
+    assert "data-typed" in post(client_of, approval, "reject", message="No.").content.decode()

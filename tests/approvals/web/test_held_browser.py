@@ -4,11 +4,12 @@ action can be approved once its reasons were on the screen."""
 import re
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from agentdesk.live.push import flush
 from approvals import handover
-from approvals.models import Tool
+from approvals.models import Decision, Tool
 from tests.approvals.cast import make_approval, make_team, make_user
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -47,16 +48,19 @@ def test_one_key_takes_back_what_is_held(open_as, people):
 
 def test_the_line_above_the_inbox_counts_down_and_goes_by_itself(open_as, people):
     team, robin = people
-    Tool.objects.create(agent="support", team=team, name="hold_short", hold_seconds=6)
+    Tool.objects.create(agent="support", team=team, name="hold_short", hold_seconds=600)
     approval = ask(team, "hold_short", risk="low")
     page = open_as(robin, f"/approvals/{approval.pk}/")
     panel(page, "Your decision").get_by_role("button", name=re.compile("Approve")).click()
     expect(panel(page, "Outcome")).to_contain_text("held")
+    page.clock.install()  # its ten minutes pass when this test says so
     page.goto("/")
     line = page.get_by_role("region", name="Held decisions of yours")
     expect(line).to_contain_text("counts in")
     expect(line.get_by_role("button", name="Take it back")).to_be_visible()
-    expect(line).to_be_hidden(timeout=12_000)
+    Decision.objects.filter(approval=approval).update(release_at=timezone.now())
+    page.clock.fast_forward(601_000)
+    expect(line).to_be_hidden()
     handover.release_due()
     page.goto(f"/approvals/{approval.pk}/")
     expect(panel(page, "Outcome")).to_contain_text("Approved by Robin Vale")
@@ -78,6 +82,6 @@ def test_a_grave_action_is_approved_once_its_reasons_were_on_the_screen(open_as,
     page.keyboard.press("Enter")  # too early: it leads to the reasons instead
     expect(page.get_by_role("heading", name="Why")).to_be_in_viewport()
     expect(decision).to_be_visible()
-    expect(approve).to_be_enabled(timeout=8_000)
+    expect(approve).to_be_enabled(timeout=20_000)
     approve.click()
     expect(panel(page, "Outcome")).to_contain_text("Approved by Robin Vale")

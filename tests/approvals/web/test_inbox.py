@@ -216,6 +216,37 @@ def test_it_does_not_trip_over_any_filter():
         assert len(Filter.parse(text).text) <= 200
 
 
+def test_a_search_that_is_too_long_is_not_cut_in_the_middle_of_a_number(browse, reviewer, team):
+    make_approval(team)
+    text = "x" * 184 + " arg.amount>20000"
+    page = browse(reviewer).get(INBOX, {"q": text})
+    assert "At most 200 characters." in page.content.decode()
+    assert rows_in(page) == []
+
+
+def test_the_rail_says_more_only_where_there_is_more(browse, reviewer, team, monkeypatch):
+    monkeypatch.setattr(queue, "BESIDE", 2)
+    approvals = [make_approval(team) for _number in range(2)]
+    reader = queue.Reader(reviewer)
+    assert queue.beside(reader, approvals[0])["total"] == 2
+    make_approval(team)
+    assert queue.beside(queue.Reader(reviewer), approvals[0])["total"] == "2+"
+
+
+def test_rows_that_expire_in_the_same_second_say_their_order(browse, reviewer, team):
+    """Pages sort by the microsecond and then the id; so do pages that put a pushed row between others."""
+    at = (timezone.now() + timedelta(hours=1)).replace(microsecond=5)
+    approvals = [make_approval(team) for _number in range(3)]
+    for approval, microsecond in zip(approvals, (500_000, 5, 5), strict=True):
+        Approval.objects.filter(pk=approval.pk).update(expires_at=at.replace(microsecond=microsecond))
+    never = make_approval(team)
+    Approval.objects.filter(pk=never.pk).update(expires_at=None)
+    page = browse(reviewer).get(INBOX)
+    orders = re.findall(r'data-order="([^"]+)"', page.content.decode())
+    assert rows_in(page) == [str(approvals[number].pk) for number in (1, 2, 0)] + [str(never.pk)]
+    assert orders == sorted(orders)
+
+
 def test_it_lists_decided_ones_newest_first_page_by_page(browse, reviewer, second, team, monkeypatch):
     monkeypatch.setattr(queue, "PAGE", 2)
     decided = [make_approval(team) for _number in range(3)]

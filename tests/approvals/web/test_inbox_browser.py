@@ -13,6 +13,7 @@ from agentdesk.live.push import flush
 from approvals import triage
 from approvals.models import Approval, Claim, Decision
 from tests.approvals.cast import make_approval, make_team, make_user, post
+from tests.approvals.web.conftest import look_again
 from tests.services import CHECKOUT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -39,6 +40,7 @@ def row(page: Page, order: str):
 
 
 def is_live(page: Page) -> None:
+    """The page hears the desk, and its keys work: scripts run in order, that of the keys before the one that says "Live"."""
     expect(page.get_by_role("banner").get_by_text("Live", exact=True)).to_be_visible()
 
 
@@ -49,6 +51,7 @@ def test_twenty_of_low_risk_are_decided_by_keys_within_a_minute(open_as, people)
     is_live(page)
     began = time.monotonic()
     page.keyboard.press("j")
+    expect(page.locator("[data-row] a:focus")).to_have_count(1)
     page.keyboard.press("Enter")
     opened = []
     for left in range(20, 0, -1):
@@ -56,6 +59,7 @@ def test_twenty_of_low_risk_are_decided_by_keys_within_a_minute(open_as, people)
         expect(page.get_by_role("complementary", name="Your decision")).to_be_visible()
         opened.append(heading.inner_text())
         expect(page.get_by_role("link", name=re.compile("^Inbox")).first).to_contain_text(str(left))
+        is_live(page)
         page.keyboard.press("a")
         if left > 1:
             expect(heading).not_to_have_text(opened[-1])
@@ -75,7 +79,8 @@ def test_whoever_wants_to_stays_after_a_decision_by_key(open_as, people):
     page.keyboard.press("Escape")
     page.keyboard.press("a")
     expect(page.get_by_role("complementary", name="Outcome")).to_contain_text("Approved by Robin Vale")
-    page.wait_for_timeout(300)
+    expect(page.get_by_role("heading", name="Outcome")).to_be_focused()  # after that nothing leads on
+    assert page.evaluate("sessionStorage.getItem('desk.told')") is None
     assert page.url.endswith(f"/approvals/{first.pk}/")
 
 
@@ -99,6 +104,19 @@ def test_a_claim_is_seen_by_the_others_and_keeps_nobody_from_deciding(open_as, p
     expect(row(mine, "C-1")).to_contain_text("assigned to Robin Vale")
 
 
+def test_the_rail_counts_what_waits_also_beside_another_tab(open_as, people):
+    team, reviewer, _second = people
+    own, _other = ask(team, "R-1", risk="high"), ask(team, "R-2", risk="high")
+    triage.claim(own.pk, actor=Actor.of(reviewer, "web"), seen=0)
+    page = open_as(reviewer, "/?tab=mine")
+    is_live(page)
+    high = page.get_by_role("navigation", name="Views").get_by_role("link", name="High")
+    expect(high).to_contain_text("2")
+    look_again(page)
+    expect(row(page, "R-1")).to_be_visible()
+    assert high.locator(".n").inner_text() == "2", "one of them is the reader's own"
+
+
 def test_what_is_put_off_leaves_ones_own_list_only_and_comes_back(open_as, people):
     team, reviewer, second = people
     ask(team, "P-1", risk="high")
@@ -111,6 +129,8 @@ def test_what_is_put_off_leaves_ones_own_list_only_and_comes_back(open_as, peopl
     expect(row(page, "P-1")).to_have_count(0)
     expect(page.get_by_role("link", name="Snoozed 1")).to_be_visible()
     expect(page.get_by_role("complementary", name="Preview").get_by_role("heading", level=1)).to_contain_text("P-2")
+    ask(team, "P-3", risk="high")
+    expect(row(other, "P-3")).to_be_visible()  # what came before it has come too
     expect(row(other, "P-1")).to_be_visible()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     page.keyboard.press("z")
@@ -125,9 +145,11 @@ def test_many_alike_are_looked_at_together_by_keys(open_as, people):
     is_live(page)
     expect(page.get_by_role("complementary", name="Preview").get_by_role("heading", level=1)).to_contain_text("B-0")
     page.keyboard.press("x")
+    expect(row(page, "B-0").get_by_role("checkbox")).to_be_checked()
     expect(page.get_by_role("button", name="Review the selected together")).to_be_hidden()
     for _number in range(3):
         page.keyboard.press("j")
+    expect(row(page, "B-3")).to_have_class(re.compile("current"))
     page.keyboard.press("X")
     expect(page.get_by_role("button", name="Review the selected together 4")).to_be_visible()
     page.keyboard.press("b")
@@ -147,6 +169,7 @@ def test_a_search_is_made_of_labels_and_kept(open_as, people):
     page = open_as(reviewer, "/")
     is_live(page)
     page.keyboard.press("/")
+    expect(page.get_by_label("Filter")).to_be_focused()
     page.keyboard.type("arg.amount>200 risk:high")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"q=arg\.amount%3E200\+risk%3Ahigh"))

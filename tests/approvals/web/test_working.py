@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from agentdesk.audit.record import Actor
-from agentdesk.people.models import Role
+from agentdesk.people.models import Membership, Role
 from approvals import triage
 from approvals.load import load_of
 from approvals.models import Approval, Decision
@@ -101,18 +101,24 @@ def test_the_number_of_queries_does_not_depend_on_the_rows(browser, team, django
 
 
 def test_the_pace_is_ones_own_beside_the_others(team, robin, sam):
+    assert paces_of(robin).others.decided == 0
+    two = [make_user(team), make_user(team)]
     for user, seconds in ((robin, 1.0), (robin, 20.0), (sam, 8.0)):
         post(make_approval(team), user, "reject", message="no")
         Decision.objects.filter(decided_by=user, seconds_open=None).update(seconds_open=seconds)
     paces = paces_of(robin)
     assert (paces.own.decided, paces.own.timed, paces.own.quick, paces.own.median) == (2, 2, 1, 10.5)
     assert (paces.others.decided, paces.others.median) == (1, 8.0)
+    Membership.objects.filter(user=two[0]).delete()
+    assert paces_of(robin).others.decided == 0, "it would be the pace of two people"
     assert paces.own.verdicts == {"approve": 0, "modify": 0, "reject": 2, "respond": 0}
     Decision.objects.filter(decided_by=robin).update(decided_at=timezone.now() - timedelta(days=31))
     assert paces_of(robin).own.decided == 0
 
 
 def test_the_page_of_the_pace_says_it_in_words(browser, team, robin, sam):
+    for _each in range(2):
+        make_user(team)
     assert "You decided nothing in the last 30 days." in browser.get("/profile/pace/").content.decode()
     for user, seconds in ((robin, 2.0), (sam, 8.0)):
         post(make_approval(team), user, "reject", message="no")
@@ -121,4 +127,4 @@ def test_the_page_of_the_pace_says_it_in_words(browser, team, robin, sam):
     assert "You made 1 decision." in page
     assert "less than 2.0 s" in page
     assert "For the other reviewers of your teams it was 8.0 s." in page
-    assert "100.0% of your decisions came within 3 seconds." in page
+    assert "100 % of your decisions came within 3 seconds." in page

@@ -106,6 +106,20 @@ def test_an_attempt_that_lost_its_run_writes_no_more(kept: str, engine: Engine) 
         working.run(saver.aput(place, saved.checkpoint, saved.metadata, {}))
 
 
+def test_an_attempt_sees_what_others_write_to_other_threads_meanwhile(kept: str, engine: Engine) -> None:
+    other = engine.script("teller", [PAY])
+    working = this_process()
+    place: RunnableConfig = {"configurable": {"thread_id": other.thread_id, "checkpoint_ns": ""}}
+    reading = working.run(saver_of(engine.script("teller", [PAY]), 1))
+    before = working.run(reading.aget_tuple(place))
+    assert before is not None
+    engine.decide(engine.pending(other)[0])
+    engine.advance(other)
+    after = working.run(reading.aget_tuple(place))
+    assert after is not None
+    assert after.checkpoint["id"] != before.checkpoint["id"]
+
+
 def test_what_is_not_offered_is_refused(poor: None, engine: Engine) -> None:
     run = paid(engine)
     cut = threads.checkpoints(run.thread_id)[0].id

@@ -204,3 +204,11 @@ def claims_conninfo() -> str:
     from runs.engine.locks import conninfo
 
     return conninfo()
+
+
+def test_a_decision_by_a_clock_that_is_ahead_wakes_its_run(engine: Engine) -> None:
+    run = engine.script("teller", [PAY])
+    assert not claims.want(run.pk), "nobody has decided"
+    engine.decide(engine.pending(run)[0])
+    Decision.objects.update(decided_at=timezone.now() + timedelta(minutes=1))
+    assert claims.want(run.pk)

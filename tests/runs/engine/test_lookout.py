@@ -1,9 +1,12 @@
 """What a worker takes from the database while no hints reach it."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from uuid import UUID
 
+import pytest
 from django.db.models import Q
 
 from agentdesk.audit.record import Actor
@@ -75,3 +78,45 @@ def test_a_worker_takes_the_runs_of_its_own_queues_only(engine: Engine, settings
     assert queues.share_of([settings.QUEUE_RUNS]) is not None
     assert queues.manifests_of([settings.QUEUE_RUNS]) is None
     assert queues.manifests_of([f"{settings.INSTANCE}.runs.agents"]) == frozenset([str(MANIFEST)])
+
+
+def test_it_stops_in_time_though_the_broker_does_not_answer_and_drives_nothing_afterwards(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asked, answers = queued(engine), threading.Event(), threading.Event()
+    monkeypatch.setattr("runs.lookout.EVERY", 0.01)
+    monkeypatch.setattr("runs.lookout.STOP_SECONDS", 0.1)
+    submitted: list[Callable[[], None]] = []
+
+    def hears() -> bool:
+        asked.set()
+        return answers.wait(20)
+
+    lookout = Lookout(hears, lambda do, run_id: submitted.append(lambda: do(run_id)), 4, Q())
+    lookout.start()
+    assert asked.wait(10)
+    began = time.monotonic()
+    lookout.stop()
+    assert time.monotonic() - began < 5
+    answers.set()
+
+    late = Lookout(lambda: False, lambda do, run_id: submitted.append(lambda: do(run_id)), 4, Q())
+    assert late.look() == 1
+    late.stop()
+    submitted[0]()
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == (RunStatus.QUEUED, 0)
+
+
+def test_a_run_that_the_pool_does_not_take_is_left_to_others(engine: Engine) -> None:
+    run = queued(engine)
+
+    def closed(do: Callable[[UUID], None], run_id: UUID) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    lookout = Lookout(lambda: False, closed, 1, Q())
+    assert lookout.look() == 1
+    Run.objects.update(dispatched_at=None)
+    assert lookout.look() == 1, "it does not count as at work"
+    run.refresh_from_db()
+    assert run.attempt == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from agentdesk.audit.models import AuditEntry
@@ -17,7 +18,9 @@ from approvals.models import Breaker, Rehearsal, Tool
 from runs import lifecycle
 from runs.models import Agent, Run, ToolCall
 from runs.states import CallStatus, RunStatus
-from runs.tools import retries
+from runs.tools import ledger, retries
+from runs.tools.endings import context_of
+from runs.tools.entries import Pause, Proposal
 from tests.runs.engine.conftest import Engine
 from tests.runs.engine.test_gate import allow, messages
 
@@ -312,3 +315,39 @@ def test_an_approved_call_writes_nothing_once_the_desk_is_in_dry_run_and_writes_
 def test_labels_of_a_hook_are_prefilled(engine: Engine) -> None:
     assert Tool.objects.get(agent="safe", name="transfer").dry_run
     assert not Tool.objects.get(agent="safe", name="flaky").dry_run
+
+
+def test_a_try_that_works_ends_the_row_of_failures_of_the_tries_before_it(engine: Engine) -> None:
+    allow(engine, "flaky")
+    Tool.objects.filter(agent="safe", name="flaky").update(breaker_failures=3)
+    assert messages(call(engine, "flaky", good_at=3))
+    assert (Breaker.objects.get().state, Breaker.objects.get().failures) == ("closed", 0)
+
+
+def test_a_call_that_a_worker_died_in_is_in_doubt_where_its_circuit_has_opened_since(engine: Engine, service: Any) -> None:
+    opened(engine, service)
+    # As a worker that died in the middle of an idempotent tool left it.
+    ToolCall.objects.update(status=CallStatus.EXECUTING, error=None)
+    Tool.objects.filter(agent="safe", name="service").update(idempotent=True)
+    row = ToolCall.objects.select_related("run__agent").order_by("proposed_at")[0]
+    args = {"text": "failure 0"}
+    proposal = Proposal(row.namespace, row.message_id, row.call_id, row.tool, args, "", {}, {}, "")
+    now = ledger.Now("", dry=False, has_preview=False)
+    with transaction.atomic():
+        entry = ledger._next(context_of(row.run), row, Tool.objects.get(agent="safe", name="service"), proposal, now)
+    assert isinstance(entry, Pause)
+    row.refresh_from_db()
+    assert row.status == CallStatus.IN_DOUBT
+
+
+def test_a_call_that_waits_for_people_inside_is_in_doubt_once_a_dry_run_begins(engine: Engine) -> None:
+    allow(engine, "delegate")
+    inner = json.dumps({"turns": [[{"name": "pay", "args": {"to": "ada", "amount": "1.00"}}]]})
+    run = call(engine, "delegate", "nested", script=inner)
+    (approval,) = engine.pending(run)
+    assert ToolCall.objects.get(run=run, tool="delegate").status == CallStatus.PAUSED
+    assert switches.rehearse(Actor.of(engine.operator))
+    engine.decide(approval)
+    run = engine.advance(run)
+    assert (run.status, engine.effects("pay")) == (RunStatus.WAITING, [])
+    assert ToolCall.objects.get(run=run, tool="delegate").status == CallStatus.IN_DOUBT

@@ -16,7 +16,7 @@ from runs.models import Run
 from runs.states import RunStatus
 from tests.runs.engine.conftest import Engine
 
-TO_THE_QUESTION = 37
+TO_THE_QUESTION = 38
 FROM_THE_DECISION_TO_THE_END = 47
 HINT_WITHOUT_NEWS = 1
 BY_THE_CLOCK = ("INSERT INTO runs_step", "AS cancel FROM runs_run")  # steps are written, and cancelling is looked for, by time
