@@ -29,6 +29,16 @@ def revealed() -> Iterator[None]:
         _open.reset(token)
 
 
+@contextmanager
+def masked() -> Iterator[None]:
+    """Inside, everything is masked again: what stands beside the one thing that is revealed."""
+    token = _open.set(False)
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
 def text(shown: str) -> str:
     """``shown`` with the secrets in it masked, as far as their form tells them."""
     if _open.get():

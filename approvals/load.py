@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Membership, Role, Team, User
 from approvals.models import Approval, Claim, Decision
 from approvals.models.approvals import GUEST_TEAMS
@@ -16,10 +17,11 @@ from approvals.states import PEOPLES_VERDICTS, Risk
 
 MEDIAN_OVER = timedelta(days=7)
 
-# approval_done finds the rows: the newest closed ones of one team.
+# approval_done finds the rows: the newest closed ones of one team. What was approved in advance has waited for nobody.
 _MEDIAN = """
 SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM closed_at - requested_at))
 FROM approvals_approval WHERE team_id = %s AND closed_at > %s AND status = 'decided'
+    AND NOT EXISTS (SELECT 1 FROM approvals_standinguse WHERE approval_id = approvals_approval.id)
 """
 
 
@@ -75,6 +77,7 @@ def _shares(team: Team, since: datetime) -> list[Share]:
     held = held.filter(Q(approval__team=team) | Q(approval__reviewer_teams__contains=[team.pk]))
     claims = dict(held.order_by().values_list("user").annotate(n=Count("*")))
     done = Decision.objects.filter(decided_by__in=ids, decided_at__gte=since, verdict__in=PEOPLES_VERDICTS, voided_at=None)
+    done = done.exclude(via=AuditEntry.Via.STANDING)
     done = done.filter(Q(approval__team=team) | Q(approval__reviewer_teams__contains=[team.pk]))
     decided = dict(done.order_by().values_list("decided_by").annotate(n=Count("*")))
     shares = [Share(person, claims.get(person.pk, 0), decided.get(person.pk, 0)) for person in people]

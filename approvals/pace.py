@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
+from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Membership, Role, User
 from approvals.states import PEOPLES_VERDICTS, Verdict
 
@@ -20,7 +21,7 @@ QUICK = 3  # seconds: hardly time to read what will happen
 _FIGURES = """
 SELECT count(*), count(seconds_open), count(*) FILTER (WHERE seconds_open < %s),
     percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds_open), {verdicts}
-FROM approvals_decision WHERE decided_by_id = ANY(%s) AND decided_at > %s AND verdict = ANY(%s)
+FROM approvals_decision WHERE decided_by_id = ANY(%s) AND decided_at > %s AND verdict = ANY(%s) AND via <> %s
 """.format(verdicts=", ".join(f"count(*) FILTER (WHERE verdict = '{verdict}')" for verdict in PEOPLES_VERDICTS))
 
 
@@ -60,6 +61,7 @@ def paces_of(user: User) -> Paces:
 
 def _pace(people: Collection[UUID]) -> Pace:
     with connection.cursor() as cursor:
-        cursor.execute(_FIGURES, [QUICK, list(people), timezone.now() - OVER, [verdict.value for verdict in PEOPLES_VERDICTS]])
+        verdicts = [verdict.value for verdict in PEOPLES_VERDICTS]
+        cursor.execute(_FIGURES, [QUICK, list(people), timezone.now() - OVER, verdicts, AuditEntry.Via.STANDING.value])
         decided, timed, quick, median, *counts = cursor.fetchone()
     return Pace(decided, timed, quick, median, dict(zip(PEOPLES_VERDICTS, counts, strict=True)))

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="decision",
             index=models.Index(
-                fields=["decided_by", "decided_at"], name="decision_by", include=["verdict", "seconds_open"]
+                fields=["decided_by", "decided_at"], name="decision_by", include=["verdict", "seconds_open", "via"]
             ),
         ),
     ]

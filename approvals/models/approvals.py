@@ -195,7 +195,7 @@ class Decision(models.Model):
                 fields=["decided_at"], name="decision_undelivered",
                 condition=Q(delivered_at__isnull=True, voided_at__isnull=True),
             ),
-            models.Index(fields=["decided_by", "decided_at"], name="decision_by", include=["verdict", "seconds_open"]),
+            models.Index(fields=["decided_by", "decided_at"], name="decision_by", include=["verdict", "seconds_open", "via"]),
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from agentdesk import digests
+from agentdesk import digests, masking
 from agentdesk.digests import decode
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
@@ -244,7 +244,10 @@ def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
 
 def _next(user: User, approval: Approval) -> dict[str, Any] | None:
     other = queue.most_urgent_but(user, approval)
-    return {"id": other.pk, "sentence": display.sentence(other)} if other else None
+    if other is None:
+        return None
+    with masking.masked():  # the page of this approval may be one that reveals
+        return {"id": other.pk, "sentence": display.sentence(other)}
 
 
 def _kept(attempt: Attempt) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from agentdesk import masking
 from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
@@ -246,16 +247,18 @@ def _clock_or_tally(path: str) -> str:
 
 def decided_before(approval: Approval) -> list[Past]:
     """The last decisions that people made on the same action of the same agent and team. One query."""
-    return [
-        Past(
-            id=decision.approval_id,
-            sentence=display.sentence(decision.approval),
-            state=State(_ICONS[Verdict(decision.verdict)], "", outcome_words(decision).split(" ")[0]),
-            by=decision.decided_by_label,
-            at=decision.decided_at,
-        )
-        for decision in _like(approval).select_related("approval")[:HOW_MANY_BEFORE]
-    ]
+    with masking.masked():  # the page of this approval may be one that reveals
+        return [_past(decision) for decision in _like(approval).select_related("approval")[:HOW_MANY_BEFORE]]
+
+
+def _past(decision: Decision) -> Past:
+    return Past(
+        id=decision.approval_id,
+        sentence=display.sentence(decision.approval),
+        state=State(_ICONS[Verdict(decision.verdict)], "", outcome_words(decision).split(" ")[0]),
+        by=decision.decided_by_label,
+        at=decision.decided_at,
+    )
 
 
 def base_rate(approval: Approval) -> str:

@@ -5,6 +5,7 @@ import re
 from agentdesk.audit.models import AuditEntry
 from agentdesk.masking import MARK
 from approvals.models import Decision
+from tests.approvals.cast import post as decide
 from tests.cast import Api, Cast, make_approval, make_cast
 
 ARGS = {"account": "ada", "password": "hunter2", "note": "use sk-abcdefghijklmnop1234", "amount": 5}
@@ -97,3 +98,19 @@ def test_the_api_masks_for_readers_takes_masks_back_and_is_exact_for_the_program
         assert Api.of(cast.reviewer).post(f"approvals/{approval_id}/decision", body).status_code == 200
     assert Api.of(cast.program).get(f"approvals/{approval_id}").json()["decision"]["args"] == ARGS | {"amount": 4}
     assert Api.of(cast.second).get(f"approvals/{approval_id}").json()["decision"]["args"]["password"] == MARK
+
+
+def test_the_page_that_reveals_one_approval_masks_the_others_on_it(db, client):
+    cast = make_cast()
+    key = "sk-proj-abcdefghijklmnop1234"
+    refunds = [
+        make_approval(cast.support, action="issue_refund", args={"order_id": f"{key}{n}", "amount": "1.00"}, args_schema=None)
+        for n in range(3)
+    ]
+    for approval in refunds[:2]:
+        decide(approval, cast.reviewer, "reject", message="No.")
+    shown = signed_in(client, cast.reviewer).post(f"{page_of(refunds[1])}revealed/").content.decode()
+    assert f"{key}1" in shown
+    assert "Next:" in shown
+    assert f"{key}0" not in shown, "decided before"
+    assert f"{key}2" not in shown, "the next one"
