@@ -12,6 +12,7 @@ from django.utils import timezone
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.ids import new_id
+from agentdesk.people.models import User
 from approvals import decisions
 from approvals.models import Approval, Decision, Evaluation, PolicyVersion, Review, Tool
 from approvals.policy.evaluate import Facts
