@@ -147,8 +147,8 @@ def why_not(user: User, approval: Approval) -> str | None:
     standing = approval.standing
     if standing is None or standing.verdict not in AGREED:
         return _("Only what was approved can be approved in advance.")
-    if not approval.args and approval.asked_args != approval.args:
-        return _("What this was about has been erased.")
+    if not approval.args:
+        return _("It has no arguments, or they were erased: nothing would bound the calls to come.")
     if (reason := access.why_not(user, approval)) is not None:
         return reason
     if Risk(approval.risk).rank > OWN_RISK.rank:
@@ -282,8 +282,9 @@ def _problems(wanted: Wanted, args: Mapping[str, Any]) -> dict[str, list[str]]:
             errors[f"arg-{name}"] = [_("This is no number.")]
         elif had > most:
             errors[f"arg-{name}"] = [_("The call that was approved had more.")]
-    for name in wanted.exactly & args.keys():
+    for name in (wanted.exactly | wanted.at_most.keys()) & args.keys():
         if is_masked(name, args[name]):
+            # Instead of what was found above, which would tell something of it.
             errors[f"arg-{name}"] = [_("A secret in this is masked; it cannot be a part of what is approved in advance.")]
     if not wanted.exactly and not wanted.at_most:
         errors["args"] = [_("Bound at least one argument: this would approve every call of the tool.")]

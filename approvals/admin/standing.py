@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agentdesk.admin_site import TeamScoped, administered
+from agentdesk.admin_site import ReadOnly, administered
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import Role, Team, User
 from approvals import standing
@@ -33,6 +33,8 @@ class StandingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "team" not in self.fields:  # it is only read: there is nothing to choose
+            return
         teams = administered(self.request)
         own, owner = self.fields["team"], self.fields["owner"]
         mine = Team.objects.all() if teams is None else Team.objects.filter(pk__in=teams)
@@ -56,16 +58,16 @@ class StandingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
 
 
 @admin.register(StandingApproval)
-class StandingApprovalAdmin(TeamScoped):
+class StandingApprovalAdmin(ReadOnly):
     form = StandingForm
-    list_display = ["action", "agent", "team", "owner", "risk", "uses", "most_uses", "expires_at", "is_good"]
+    list_display = ["action", "agent", "team", "owner", "risk", "uses", "most_uses", "expires_at", "holds"]
     list_filter = ["risk"]
     list_select_related = ["team", "owner"]
     search_fields = ["agent", "action", "reason"]
     actions = ["revoke"]
 
     @admin.display(description=_("in force"), boolean=True)
-    def is_good(self, row: StandingApproval) -> bool:
+    def holds(self, row: StandingApproval) -> bool:
         return row.is_in_force
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -73,11 +75,8 @@ class StandingApprovalAdmin(TeamScoped):
         made.request = request
         return made
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
 
     def save_model(self, request: HttpRequest, obj: StandingApproval, form: Any, change: bool) -> None:
         standing.make_by_admin(obj, actor=Actor.from_request(request, "admin"))

@@ -133,7 +133,9 @@ class Origins:
     def of_json(cls, stored: Mapping[str, Any]) -> Self:
         """Raises KeyError and TypeError for what :meth:`as_json` did not make."""
         values = [Origin(tuple(one["at"]), tuple(Found(**found) for found in one["found"])) for one in stored["values"]]
-        return cls(tuple(values), bool(stored["exposed"]), bool(stored["is_cut"]), bool(stored["left_out"]))
+        is_cut = bool(stored["is_cut"])
+        left_out = bool(stored.get("left_out", is_cut))  # older records do not say: it may have been arguments that were cut
+        return cls(tuple(values), bool(stored["exposed"]), is_cut, left_out)
 
 
 UNKNOWN = Origins(is_cut=True, left_out=True)  # nothing was traced: nothing can be told

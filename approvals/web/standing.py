@@ -56,10 +56,11 @@ class StandingForm(forms.Form):
         super().__init__(*args, **kwargs)
         plain = standing.args_of(approval)
         self.shown = {argument.name: argument for argument in display.arguments(approval)}
-        numbers = [name for name in plain if number_at(plain, (name,)) is not None]
+        masked = {name for name in plain if standing.is_masked(name, plain[name])}  # nobody bounds what they do not see
+        numbers = [name for name in plain if name not in masked and number_at(plain, (name,)) is not None]
         for name, argument in self.shown.items():
             choices = [(ANY, _("anything"))]
-            if not standing.is_masked(name, plain[name]):
+            if name not in masked:
                 choices.append((EXACTLY, _("exactly this")))
             if name in numbers:
                 choices.append((AT_MOST, _("at most")))
@@ -184,7 +185,11 @@ def revoke(request: HttpRequest, standing_id: UUID) -> HttpResponse:
 def bounds_of(row: StandingApproval) -> list[str]:
     """Which calls it is for, one part after the other, in words."""
     exact = [_("%(name)s is %(value)s") % {"name": name, "value": display.as_text(item)} for name, item in _shown(row).items()]
-    return [*exact, *(words_of(condition["path"], condition["op"], condition["value"]) for condition in row.conditions)]
+    return [*exact, *(words_of(one["path"], one["op"], _masked(one["path"], one["value"])) for one in row.conditions)]
+
+
+def _masked(path: str, value: Any) -> Any:
+    return masking.value(value, path.rpartition(".")[2])
 
 
 def _used(rows: list[StandingApproval]) -> dict[UUID, list[dict[str, Any]]]:

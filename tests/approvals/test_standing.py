@@ -16,6 +16,7 @@ from approvals.decisions import recall
 from approvals.erasure import erase_content
 from approvals.errors import Invalid, NotAllowed, NotFound
 from approvals.models import Approval, Decision, Evaluation, Review, StandingApproval, StandingUse, Tool
+from approvals.policy.agreement import agreement
 from approvals.policy.evaluate import Facts
 from approvals.policy.fences import Bounds
 from approvals.policy.origins import Reading, trace
@@ -245,6 +246,17 @@ def test_nobody_approves_in_advance_what_is_masked(team, owner):
     approval = approved(team, owner, args={**ARGS, "token": "s3cret"})
     with pytest.raises(Invalid, match="masked"):
         standing.make(approval.pk, wanted(exactly=frozenset({"token"})), actor=Actor.of(owner, "web"))
+    number = approved(team, owner, args={**ARGS, "pin": 4711, "password": 4711})
+    for most in (1, 9999):  # neither answer tells anything of it
+        with pytest.raises(Invalid) as error:
+            standing.make(number.pk, wanted(at_most={"password": Decimal(most)}), actor=Actor.of(owner, "web"))
+        assert "masked" in str(error.value)
+        assert "more" not in str(error.value)
+
+
+def test_what_has_no_arguments_cannot_be_bounded(team, owner):
+    with pytest.raises(NotAllowed, match="no arguments"):
+        standing.make(approved(team, owner, args={}).pk, wanted(), actor=Actor.of(owner, "web"))
 
 
 def test_erasure_takes_the_values_and_what_was_to_follow_from_them(team, owner):
@@ -256,8 +268,6 @@ def test_erasure_takes_the_values_and_what_was_to_follow_from_them(team, owner):
 
 
 def test_its_decisions_are_no_word_of_people_about_shadow_rules(team, owner):
-    from approvals.policy.agreement import agreement
-
     make(team, owner)
     shadow = make_rule("allow", mode="shadow", action="issue_refund")
     assert standing.use(ask(team)) is not None

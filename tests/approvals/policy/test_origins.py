@@ -167,6 +167,13 @@ def test_arguments_that_were_not_traced_are_doubted():
     assert evaluate(facts(args={"x": scope["x"]}, origins=many), [trusting]).effect == Effect.ASK
 
 
+@pytest.mark.parametrize("was_cut", [True, False])
+def test_what_was_recorded_before_it_said_so_is_doubted_where_it_was_cut(was_cut):
+    recorded = trace({"x": "lorem"}, [Reading("input", "lorem")]).as_json() | {"is_cut": was_cut}
+    del recorded["left_out"]
+    assert Origins.of_json(recorded).left_out is was_cut
+
+
 def test_a_value_that_a_person_only_moved_keeps_its_source():
     before = {"to": ["ada@example.com", "evil@attacker.example"]}
     traced = trace(before, [Reading("untrusted", MAIL), Reading("record", "ada@example.com")])
