@@ -29,6 +29,7 @@ from approvals.votes import (
     changed_args,
     check_current,
     check_person,
+    check_proof,
     check_verdict,
     digest_of_vote,
     digest_with,
@@ -36,6 +37,7 @@ from approvals.votes import (
     final_verdict,
     is_same_post,
     progress_of,
+    proof_needed,
     side,
     united,
     vote_of,
@@ -146,6 +148,7 @@ def _cast(approval: Approval, vote: Vote) -> Outcome:
         return repeated
     check_current(approval, vote)
     check_verdict(approval, vote)
+    check_proof(approval, vote)
     if vote.verdict == Verdict.MODIFY:
         return _modify(approval, vote, earlier)
     return _count(approval, vote, _write_review(approval, vote, vote.verdict, earlier))
@@ -217,6 +220,8 @@ def _count(approval: Approval, vote: Vote, mine: Review, before: dict[str, Any] 
     if mine.verdict == Verdict.RESPOND:
         content["answer"] = encode(vote.answer)
     after = {"verdict": mine.verdict, "version": approval.version, "digest": approval.digest, "have": have, "need": need}
+    if vote.actor.proof and proof_needed(approval):
+        after["proof"] = vote.actor.proof
     if have < need and mine.verdict != Verdict.REJECT:
         if before is None and not moves.move(approval, Status.PENDING):
             raise NotCurrent(approval)

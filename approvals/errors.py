@@ -40,6 +40,12 @@ class NotAllowed(ApprovalError):
     status = 403
 
 
+class NotProved(NotAllowed):
+    """Confirm first that it is you; then decide again. What you typed is kept."""
+
+    code = "not_proved"
+
+
 class Expired(ApprovalError):
     """Nobody decided in time: this has expired."""
 

@@ -15,8 +15,9 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode
 from agentdesk.digests import digest as digest_of
 from agentdesk.people.models import User
+from agentdesk.people.proofs import SECOND
 from approvals import access, answers
-from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed, NotCurrent
+from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotProved
 from approvals.models import Approval, Review
 from approvals.models.rules import Effect, Rule
 from approvals.policy.evaluate import Facts
@@ -24,7 +25,7 @@ from approvals.policy.fences import Bounds
 from approvals.policy.replay import facts_of
 from approvals.policy.requirements import Requirements, freeze, progress, unite
 from approvals.requests import check_size
-from approvals.states import PEOPLES_VERDICTS, Status, Verdict
+from approvals.states import PEOPLES_VERDICTS, Risk, Status, Verdict
 from approvals.texts import storable
 
 
@@ -110,6 +111,25 @@ def check_verdict(approval: Approval, vote: Vote) -> None:
         _check_answer(approval, vote)
     if vote.verdict == Verdict.REJECT and approval.requirements.get("message_required") and not vote.message:
         raise InvalidAnswer({"message": [_("Say why.")]})
+
+
+def check_proof(approval: Approval, vote: Vote) -> None:
+    """Raises NotProved where something would happen that wants more than an open session: a second factor where a rule says
+    so, the password or a second factor for critical risk, each given within the last minutes."""
+    if side(vote.verdict) != Verdict.APPROVE:
+        return
+    needed = proof_needed(approval)
+    if needed == "second" and vote.actor.proof not in SECOND:
+        raise NotProved(_("Confirm with your second factor first, then decide again. What you typed is kept."))
+    if needed == "any" and vote.actor.via == AuditEntry.Via.WEB and not vote.actor.proof:
+        raise NotProved
+
+
+def proof_needed(approval: Approval) -> str:
+    """What approving it wants of a person beside an open session: second, any, or nothing."""
+    if approval.requirements.get("second_factor"):
+        return "second"
+    return "any" if approval.risk == Risk.CRITICAL else ""
 
 
 def changed_args(approval: Approval, vote: Vote) -> dict[str, Any]:

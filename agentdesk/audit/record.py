@@ -13,6 +13,7 @@ from agentdesk.digests import commitment, encode
 from agentdesk.ids import new_id
 from agentdesk.people.address import client_address
 from agentdesk.people.models import User
+from agentdesk.people.proofs import proof_of
 
 type Via = AuditEntry.Via
 
@@ -42,7 +43,8 @@ ACTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and from where. ``act`` groups all entries of one act. ``user`` is None for the desk itself and its workers."""
+    """Who acts, and from where. ``act`` groups all entries of one act. ``user`` is None for the desk itself and its workers.
+    ``proof``: what they have proved of themselves lately (:mod:`agentdesk.people.proofs`), or empty."""
 
     label: str
     via: str
@@ -50,10 +52,11 @@ class Actor:
     address: str = ""
     user_agent: str = ""
     act: UUID = field(default_factory=new_id)
+    proof: str = ""
 
     @classmethod
-    def of(cls, user: User, via: str = AuditEntry.Via.CLI) -> Self:
-        return cls(user.label, via, user)
+    def of(cls, user: User, via: str = AuditEntry.Via.CLI, *, proof: str = "") -> Self:
+        return cls(user.label, via, user, proof=proof)
 
     @classmethod
     def from_request(cls, request: HttpRequest, via: str = AuditEntry.Via.WEB) -> Self:
@@ -61,7 +64,9 @@ class Actor:
         if not isinstance(request.user, User):
             raise TypeError("nobody is signed in")
         agent = request.headers.get("User-Agent", "")[:300]
-        return cls(request.user.label, via, request.user, client_address(request), agent)
+        proved = proof_of(request) if via == AuditEntry.Via.WEB else None
+        proof = proved.factor if proved else ""
+        return cls(request.user.label, via, request.user, client_address(request), agent, proof=proof)
 
     @classmethod
     def desk(cls, label: str = "AgentDesk") -> Self:

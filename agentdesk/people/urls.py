@@ -5,6 +5,7 @@ from agentdesk.people import views
 app_name = "people"
 urlpatterns = [
     path("", views.profile, name="profile"),
+    path("confirmed/", views.confirmed, name="confirmed"),
     path("theme/", views.theme, name="theme"),
     path("sign-out-others/", views.sign_out_others, name="sign_out_others"),
     path("tokens/", views.add_token, name="add_token"),

@@ -12,12 +12,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agentdesk.audit.record import Actor
 from agentdesk.people.forms import ProfileForm, ThemeForm, TokenForm
 from agentdesk.people.models import Membership, Token, User
 from agentdesk.people.profile import change_profile
+from agentdesk.people.proofs import proof_of
 from agentdesk.people.sessions import end_sessions
 from agentdesk.people.tokens import create_token, revoke_token
 
@@ -65,6 +66,14 @@ def add_token(request: HttpRequest) -> HttpResponse:
         _user(request), form.cleaned_data["name"], actor=Actor.from_request(request), expires_at=form.expires_at()
     )
     return _page(request, new_token=text)
+
+
+@login_required
+@never_cache
+@require_safe
+def confirmed(request: HttpRequest) -> HttpResponse:
+    """Where somebody comes who has confirmed that it is them, in a tab of its own."""
+    return render(request, "people/confirmed.html", {"proof": proof_of(request)})
 
 
 @login_required

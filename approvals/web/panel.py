@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core import signing
 from django.forms import BoundField
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -17,10 +19,12 @@ from agentdesk import digests, masking
 from agentdesk.digests import decode
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
+from agentdesk.people.proofs import may_prove, proof_of
 from approvals import access, answers
 from approvals import standing as in_advance
 from approvals.models import Approval, StandingUse
 from approvals.states import Kind, Risk, Status, Verdict
+from approvals.votes import proof_needed
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
@@ -123,6 +127,7 @@ def render_panel(
         "holds_typing": bool(kept) or (attempt is not None and (attempt.form is not None or any(attempt.typed.values()))),
     }
     if has_forms:
+        context |= _proof(request, user, approval)
         context |= _acts(approval, attempt, card if card is not None else render_card(approval))
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
 
@@ -148,6 +153,17 @@ def _seen(approval: Approval, card: str, attempt: Attempt | None) -> str:
     shown = attempt.preview.decision_id if attempt and attempt.preview else None
     facts = [digests.digest(card), timezone.now().timestamp(), _place(approval), str(shown or new_id())]
     return signing.dumps(facts, salt=SEEN)
+
+
+def _proof(request: HttpRequest, user: User, approval: Approval) -> dict[str, Any]:
+    """What of themselves the viewer has to prove before they approve it, and whether they have."""
+    needed, proof = proof_needed(approval), proof_of(request)
+    is_enough = proof is not None and (proof.is_second or needed == "any")
+    confirm = reverse("mfa_reauthenticate" if needed == "second" else "account_reauthenticate")
+    return {
+        "proof_needed": needed, "proved_until": proof.until if proof and is_enough else None, "may_prove": may_prove(user),
+        "prove_url": f"{confirm}?{urlencode({'next': reverse('people:confirmed')})}",
+    }  # fmt: skip
 
 
 def needs_reason(approval: Approval) -> bool:

@@ -62,7 +62,8 @@ def make_approval(team: Team, **facts: Any) -> Approval:
 def post(approval: Approval, user: User, verdict: str = "approve", **facts: Any) -> Outcome:
     """Decide what ``approval`` (as the caller read it) shows."""
     shown = {"digest": approval.digest, "version": approval.version}
-    return decide(approval.pk, actor=Actor.of(user, "web"), verdict=verdict, **{**shown, **facts})
+    proved = Actor.of(user, "web", proof="password")
+    return decide(approval.pk, actor=facts.pop("actor", proved), verdict=verdict, **{**shown, **facts})
 
 
 def make_rule(verdict: str, *, publish_it: bool = True, teams: tuple[Team, ...] = (), **facts: Any) -> Rule:

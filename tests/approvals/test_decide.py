@@ -9,7 +9,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode
 from agentdesk.people.models import Membership, Role, User
 from approvals.decisions import decide
-from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotFound, TooLarge
+from approvals.errors import AlreadyDecided, Expired, InvalidAnswer, NotAllowed, NotCurrent, NotFound, NotProved, TooLarge
 from approvals.models import Approval, Decision, Review
 from approvals.signals import decided
 from approvals.states import Status
@@ -333,7 +333,29 @@ def test_it_wants_a_second_factor_where_the_requirements_say_so(team, reviewer):
         decide(
             approval.pk, actor=Actor.of(reviewer, "api"), verdict="approve", digest=approval.digest, version=approval.version
         )
-    assert post(approval, reviewer).decision is not None
+    for proof in ("", "password"):
+        with pytest.raises(NotProved, match="second factor"):
+            post(approval, reviewer, actor=Actor.of(reviewer, "web", proof=proof))
+    assert post(approval, reviewer, actor=Actor.of(reviewer, "web", proof="totp")).decision is not None
+    assert entries(approval, "approval.decided")[0].after["proof"] == "totp"
+    assert len(entries(approval, "approval.refused")) == 4
+
+
+def test_critical_risk_wants_a_proof_to_approve_and_none_to_reject(team, reviewer):
+    bare = Actor.of(reviewer, "web")
+    approval = make_approval(team, risk="critical")
+    for verdict, facts in (("approve", {}), ("modify", {"args": {**ARGS, "amount": "1.00"}})):
+        with pytest.raises(NotProved):
+            post(approval, reviewer, verdict, actor=bare, **facts)
+    approval.refresh_from_db()
+    assert (approval.status, approval.version) == (Status.PENDING, 1)
+    assert post(approval, reviewer, "reject", actor=bare, message="No.").decision is not None
+    other = make_approval(team, risk="critical")
+    assert post(other, reviewer, actor=Actor.of(reviewer, "web", proof="password")).decision is not None
+    assert "proof" not in entries(make_approval(team), "approval.requested")[0].after
+    plain = make_approval(team, risk="high")
+    post(plain, reviewer, actor=Actor.of(reviewer, "web", proof="password"))
+    assert "proof" not in entries(plain, "approval.decided")[0].after, "nobody asked for it"
 
 
 def test_it_expires_at_the_moment_of_a_late_decision(approval, reviewer):

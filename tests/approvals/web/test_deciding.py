@@ -134,7 +134,9 @@ def test_it_asks_for_the_typed_name_at_critical_risk(client_of, team):
     wrong = post(client_of, risky, message="Checked.", confirm="A-2")
     assert wrong.status_code == 422
     assert ">Checked.</textarea>" in wrong.content.decode()
-    assert post(client_of, risky, message="Checked.", confirm="A-1").status_code == 200
+    answer = post(client_of, risky, message="Checked.", confirm="A-1")
+    assert answer.status_code == 403, "see test_proof.py"
+    assert ">Checked.</textarea>" in answer.content.decode()
 
 
 def test_it_tells_the_loser_who_decided_what_and_keeps_the_text(client_of, approval, second):
