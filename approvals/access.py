@@ -46,7 +46,7 @@ def why_not(user: User, approval: Approval) -> str | None:
     if approval.requester_id == user.pk and not approval.requirements.get("self_approval"):
         return _("You asked for this yourself, so somebody else decides.")
     if approval.requirements.get("second_factor") and not has_second_factor(user):
-        return _("This needs a second factor at sign-in. Set one up in your profile, then sign in again.")
+        return _("This needs a second factor. Set one up in your profile first.")
     return None
 
 

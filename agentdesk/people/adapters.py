@@ -5,10 +5,12 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.internal.userkit import filter_users_by_email
+from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
+from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -31,6 +33,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             return refusal
         answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return answer
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Whoever gives the right password stays signed in, also where it is hashed anew meanwhile, with the rounds of a newer
+        Django: the session holds a hash of that hash."""
+        if not super().reauthenticate(user, password):
+            return False
+        before = user.password
+        user.refresh_from_db(fields=["password"])
+        if user.password != before:
+            update_session_auth_hash(context.request, user)
+        return True
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth is not typed

@@ -158,10 +158,13 @@ def _seen(approval: Approval, card: str, attempt: Attempt | None) -> str:
 def _proof(request: HttpRequest, user: User, approval: Approval) -> dict[str, Any]:
     """What of themselves the viewer has to prove before they approve it, and whether they have."""
     needed, proof = proof_needed(approval), proof_of(request)
+    if not needed:
+        return {}
     is_enough = proof is not None and (proof.is_second or needed == "any")
     confirm = reverse("mfa_reauthenticate" if needed == "second" else "account_reauthenticate")
     return {
-        "proof_needed": needed, "proved_until": proof.until if proof and is_enough else None, "may_prove": may_prove(user),
+        "proof_needed": needed, "proved_until": proof.until if proof and is_enough else None,
+        "may_prove": may_prove(user),
         "prove_url": f"{confirm}?{urlencode({'next': reverse('people:confirmed')})}",
     }  # fmt: skip
 

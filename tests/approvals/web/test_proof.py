@@ -14,6 +14,7 @@ from allauth.mfa.totp.internal.auth import (
     yield_hotp_counters_from_time,
 )
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import expect
@@ -120,6 +121,28 @@ def test_who_signs_in_elsewhere_only_is_told_what_to_do(browse, reviewer, critic
     page = panel_of(browse(reviewer), critical)
     assert "You sign in elsewhere only" in page
     assert reverse(CONFIRM) not in page
+
+
+def test_who_has_no_second_factor_yet_is_told_to_set_one_up(browse, robin, team):
+    page = panel_of(browse(robin), make_approval(team, risk="low", requirements={"second_factor": True}))
+    assert "Set one up in your profile first." in page
+    assert reverse(SECOND) not in page
+
+
+def test_a_password_that_is_hashed_anew_while_it_confirms_ends_no_session(browse, robin, critical, settings):
+    client = browse(robin)
+    settings.PASSWORD_HASHERS = ["tests.approvals.web.test_proof.TwoRoundHasher"]
+    before = robin.password
+    assert "press its button again" in confirm(client).text
+    robin.refresh_from_db()
+    assert robin.password != before
+    assert post(client, critical, **TYPED).status_code == 200
+
+
+class TwoRoundHasher(PBKDF2PasswordHasher):
+    """What a newer Django brings: the same algorithm with more rounds."""
+
+    iterations = 2
 
 
 def test_rejecting_and_lesser_risks_want_no_proof(browse, robin, team, critical):
