@@ -22,7 +22,7 @@ from approvals.states import Status as State
 from approvals.votes import UNSET
 
 router = Router(tags=["approvals"])
-PeoplesVerdict = Literal["approve", "modify", "reject", "respond"]
+PeoplesVerdict = Literal["approve", "modify", "reject", "respond", "ask"]
 
 
 class DecisionOut(Schema):
@@ -139,7 +139,9 @@ class AskIn(Schema, extra="forbid"):
     risk: Risk = Field(Risk.MEDIUM, description="What an admin of the desk says counts where it is higher.")
     confidence: float | None = Field(None, ge=0, le=1, description="The agent's own. Rules may ask or deny by it, never allow.")
     allowed: list[PeoplesVerdict] | None = Field(
-        None, min_length=1, description="What people may decide: all but respond by default."
+        None,
+        min_length=1,
+        description="What people may decide: by default all but respond and ask, where the message is a question to the agent.",
     )
     answer_schema: Args | None = Field(None, description="JSON Schema of the answer, where respond is allowed.")
 

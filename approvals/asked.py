@@ -19,7 +19,7 @@ from approvals.models import Approval, Evaluation, Halt, Tool
 from approvals.models.rules import Effect as RuleVerdict
 from approvals.policy.evaluate import Facts
 from approvals.policy.record import evaluate_action
-from approvals.requests import Ask, request_approval
+from approvals.requests import Ask, followed_by, request_approval
 from approvals.states import Kind, Risk, Verdict
 
 
@@ -149,6 +149,7 @@ def _question(question: Question, request_key: str, team: Team, tool: Tool, eval
         allowed=question.allowed or usual, answer_schema=question.answer_schema, risk=_risk(question, tool),
         effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements, evaluation=evaluation,
         policy_version=evaluation.policy_version, requester_id=user.pk,
+        follows_id=followed_by(sources.API, question.source_ref, question.action),
     )  # fmt: skip
 
 

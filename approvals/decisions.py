@@ -22,7 +22,7 @@ from approvals.policy.record import evaluate_action
 from approvals.policy.requirements import Requirements, escalated
 from approvals.requests import expiry, reopen
 from approvals.signals import decided, reminded, requested, tell
-from approvals.states import Status, Verdict
+from approvals.states import REFUSING, Status, Verdict
 from approvals.votes import (
     Post,
     Vote,
@@ -214,7 +214,7 @@ def _write_review(approval: Approval, vote: Vote, verdict: Verdict, earlier: Rev
 
 
 def _count(approval: Approval, vote: Vote, mine: Review, before: dict[str, Any] | None = None) -> Outcome:
-    """Decide, if this was the last vote needed. One rejection is enough."""
+    """Decide, if this was the last vote needed. One rejection, or one question to the agent, is enough."""
     have, need = progress_of(approval, mine)
     content = {"args": approval.args, "message": vote.message}
     if mine.verdict == Verdict.RESPOND:
@@ -222,7 +222,7 @@ def _count(approval: Approval, vote: Vote, mine: Review, before: dict[str, Any] 
     after = {"verdict": mine.verdict, "version": approval.version, "digest": approval.digest, "have": have, "need": need}
     if vote.actor.proof and proof_needed(approval):
         after["proof"] = vote.actor.proof
-    if have < need and mine.verdict != Verdict.REJECT:
+    if have < need and mine.verdict not in REFUSING:
         if before is None and not moves.move(approval, Status.PENDING):
             raise NotCurrent(approval)
         action = "approval.reviewed" if before is None else "approval.modified"

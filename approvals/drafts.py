@@ -14,7 +14,7 @@ from approvals.decisions import Outcome
 from approvals.models import Approval, Decision, Review
 from approvals.policy.record import would_be
 from approvals.policy.requirements import freeze, progress
-from approvals.states import Verdict
+from approvals.states import REFUSING, Verdict
 from approvals.votes import (
     Post,
     changed_args,
@@ -56,7 +56,7 @@ def draft(approval: Approval, *, actor: Actor, **post: Unpack[Post]) -> Outcome:
         answer=_as_stored(encode(vote.answer)) if vote.verdict == Verdict.RESPOND else None, message=vote.message,
         decided_by_label=actor.label[:200], decided_at=timezone.now(),
     )  # fmt: skip
-    return Outcome(approval, decision, need if vote.verdict == Verdict.REJECT else have, need)
+    return Outcome(approval, decision, need if vote.verdict in REFUSING else have, need)
 
 
 def _as_stored(value: Json) -> Any:

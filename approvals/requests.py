@@ -18,6 +18,7 @@ from agentdesk.digests import action_digest, canonical, decode, encode
 from approvals import moves
 from approvals.errors import Consumed, InvalidAsk, KeyReused, NotCurrent, NotFound, TooLarge
 from approvals.models import Approval, Decision, Evaluation
+from approvals.models.approvals import ASKED_BACK
 from approvals.policy.requirements import freeze
 from approvals.signals import requested, tell
 from approvals.states import PEOPLES_VERDICTS, Kind, Risk, Status, Verdict
@@ -55,6 +56,7 @@ class Ask:
     evaluation: Evaluation | None = None
     policy_version: int | None = None
     requester_id: UUID | None = None
+    follows_id: UUID | None = None
 
     @property
     def digest(self) -> str:
@@ -87,6 +89,12 @@ def request_new(ask: Ask, *, actor: Actor) -> tuple[Approval, bool]:
     InvalidAsk, TooLarge."""
     _check(ask)
     return _make(ask, actor), True
+
+
+def followed_by(source: str, source_ref: str, action: str) -> UUID | None:
+    """The approval that the asker's next call of ``action`` follows: the last one that a person answered by asking back."""
+    asked = Approval.objects.filter(ASKED_BACK, source=source, source_ref=source_ref, action=action)
+    return asked.order_by("-requested_at").values_list("pk", flat=True).first() if source_ref else None
 
 
 @transaction.atomic
@@ -234,6 +242,8 @@ def _make(ask: Ask, actor: Actor) -> Approval:
     )
     moves.show(approval)
     tell(requested, approval)
+    if ask.follows_id is not None:
+        transaction.on_commit(partial(touch, ask.follows_id), robust=True)
     return approval
 
 
@@ -249,8 +259,8 @@ def _create(ask: Ask) -> Approval:
         allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
         response_schema=encode(ask.response_schema), risk=ask.risk, effect=ask.effect, egress=ask.egress,
         requirements=requirements, evaluation=ask.evaluation,
-        policy_version=ask.policy_version, requester_id=ask.requester_id, expires_at=expiry(ask.kind, requirements),
-        remind_at=reminder(requirements),
+        policy_version=ask.policy_version, requester_id=ask.requester_id, follows_id=ask.follows_id,
+        expires_at=expiry(ask.kind, requirements), remind_at=reminder(requirements),
     )  # fmt: skip
 
 

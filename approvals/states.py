@@ -14,12 +14,14 @@ class Status(TextChoices):
 
 
 class Verdict(TextChoices):
-    """What a decision says. The last two are the desk's own, never a person's choice."""
+    """What a decision says. Asking the agent back executes nothing: its next call of the action follows this one. The last two
+    are the desk's own, never a person's choice."""
 
     APPROVE = "approve", _("Approve")
     MODIFY = "modify", _("Modify")
     REJECT = "reject", _("Reject")
     RESPOND = "respond", _("Respond")
+    ASK = "ask", _("Ask the agent")
     EXPIRE = "expire", _("Expire")
     WITHDRAW = "withdraw", _("Withdraw")
 
@@ -43,7 +45,8 @@ class Risk(TextChoices):
         return list(Risk).index(self)
 
 
-PEOPLES_VERDICTS = (Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND)
+PEOPLES_VERDICTS = (Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND, Verdict.ASK)
+REFUSING = frozenset({Verdict.REJECT, Verdict.ASK})  # one such vote is enough, and nothing is executed
 OPEN = frozenset({Status.PENDING, Status.HELD})
 
 ALLOWED: dict[Status, frozenset[Status]] = {

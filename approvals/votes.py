@@ -109,6 +109,8 @@ def check_verdict(approval: Approval, vote: Vote) -> None:
         raise InvalidAnswer({"verdict": [_("This cannot be answered with %(verdict)s.") % {"verdict": vote.verdict.label}]})
     if vote.verdict == Verdict.RESPOND:
         _check_answer(approval, vote)
+    if vote.verdict == Verdict.ASK and not vote.message:
+        raise InvalidAnswer({"message": [_("Write what you want to know.")]})
     if vote.verdict == Verdict.REJECT and approval.requirements.get("message_required") and not vote.message:
         raise InvalidAnswer({"message": [_("Say why.")]})
 

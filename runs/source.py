@@ -37,7 +37,8 @@ class RunSource:
             return {"tool": approval.action, "args": decision.args}
         if decision.verdict == Verdict.RESPOND:
             return {"result": decode(decision.answer)}
-        return {"error": {"kind": "rejected", "message": decision.message}}
+        kind = "question" if decision.verdict == Verdict.ASK else "rejected"
+        return {"error": {"kind": kind, "message": decision.message}}
 
     def dry_run(self, ref: str) -> Any:
         return None

@@ -128,6 +128,7 @@ def _sentence(announcement: Announcement, told: Told, to_person: bool) -> str:
 def _outcome(outcome: str) -> str:
     words = {
         "approve": _("approved"), "modify": _("approved with changes"), "reject": _("rejected"), "respond": _("answered"),
+        "ask": _("sent back with a question"),
         "expire": _("expired"), "withdraw": _("withdrawn"), "failed": _("failed"), "stopped": _("was stopped"),
     }  # fmt: skip
     return words.get(outcome, outcome or _("closed"))

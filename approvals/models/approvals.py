@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 GUEST_TEAMS = Func(F("reviewer_teams"), F("team_id"), function="array_remove", output_field=ArrayField(models.UUIDField()))
 
 
+# Calls that a person answered by asking the agent something, and that no later call follows yet.
+ASKED_BACK = Q(
+    kind=Kind.TOOL_CALL, status=Status.DECIDED, decisions__verdict=Verdict.ASK, decisions__voided_at__isnull=True,
+    successors__isnull=True,
+)  # fmt: skip
+
+
 class ApprovalQuerySet(models.QuerySet["Approval"]):
     def visible_to(self, user: "User") -> Self:
         """What the user's memberships show: approvals of their teams, and those that name one of their teams as reviewers."""
@@ -77,6 +84,10 @@ class Approval(models.Model):
     requirements = models.JSONField(default=dict)
     evaluation = models.ForeignKey(Evaluation, on_delete=models.PROTECT, null=True, related_name="approvals")
     policy_version = models.BigIntegerField(null=True)
+    follows = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="successors",
+        help_text="The question before it in the same run, which a person answered by asking the agent something.",
+    )  # fmt: skip
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     reopened_because = models.TextField(blank=True)

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from agentdesk import masking
 from agentdesk.digests import decode
 from agentdesk.live import registry
 from agentdesk.people.models import Team, User
@@ -92,6 +93,7 @@ def render_card(approval: Approval) -> SafeString:
         "teams": _reviewing_teams(approval),
         "then_asked": _then_asked(approval),
         "before": (before := decided_before(approval)),
+        **_around(approval, standing),
         "base_rate": base_rate(approval) if before else "",
         "args_json": _action_json(approval),
         "payload_json": display.as_json(decode(approval.payload)) if approval.payload is not None else "",
@@ -123,8 +125,9 @@ def push_row(approval_id: str, version: int) -> tuple[int, str] | None:
     return (row_version(approval), render_row(approval)) if approval else None
 
 
-def push_claim(approval_id: str, version: int) -> tuple[int, str] | None:
-    """Pages that show who looks after it fetch it over HTTP: what can be done about it differs from viewer to viewer."""
+def push_unrendered(approval_id: str, version: int) -> tuple[int, str] | None:
+    """Pages that show it fetch it over HTTP: who looks after it, for what can be done about that differs from viewer to viewer;
+    comments, for most of those who see the approval have its page not open."""
     return version, ""
 
 
@@ -152,6 +155,17 @@ def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, 
         "answer_json": display.as_json(sent) if assumed else "",
         "is_answer_whole": sources.is_known(sent),
     }
+
+
+def _around(approval: Approval, standing: Decision | None) -> dict[str, Any]:
+    """The question to the agent that it follows, and the call that follows the question asked here."""
+    before = approval.follows
+    found: dict[str, Any] = {"question": before.standing if before else None}
+    if standing is not None and standing.verdict == Verdict.ASK:
+        successor = Approval.objects.filter(follows=approval).order_by("requested_at").first()
+        with masking.masked():  # the page of this approval may be one that reveals
+            found |= {"successor": successor, "successor_sentence": display.sentence(successor) if successor else ""}
+    return found
 
 
 def _outcome(approval: Approval, source: Source) -> dict[str, Any] | None:
@@ -205,4 +219,5 @@ def register() -> None:
     """Tell the live registry what of an approval is pushed."""
     registry.register("approval", visible_ids, push_card)
     registry.register("row", visible_ids, push_row)
-    registry.register("claim", visible_ids, push_claim)
+    registry.register("claim", visible_ids, push_unrendered)
+    registry.register("comment", visible_ids, push_unrendered)

@@ -95,6 +95,10 @@ def _check_friction(data: Mapping[str, str], post: Post, approval: Approval) -> 
     if post["verdict"] == Verdict.RESPOND:
         return
     is_rejected = post["verdict"] == Verdict.REJECT
+    if post["verdict"] == Verdict.ASK:
+        if not post["message"]:
+            raise _refused(data, approval, {"message": [_("Write what you want to know.")]})
+        return
     reason = data.get("reason", "") if is_rejected else ""
     if reason and reason not in approval.team.reasons():
         raise _refused(data, approval, {"message": [_("That reason is not in the list any more: choose again.")]})

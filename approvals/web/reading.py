@@ -39,6 +39,7 @@ _FACTS = {"@effect": gettext_lazy("effect"), "@egress": gettext_lazy("leaves the
 _CLOCK = {"@time": gettext_lazy("the time of day"), "@weekday": gettext_lazy("the day of the week")}
 _ICONS = {
     Verdict.APPROVE: "check", Verdict.MODIFY: "pencil", Verdict.REJECT: "cross", Verdict.RESPOND: "comment",
+    Verdict.ASK: "ask",
     Verdict.EXPIRE: "clock", Verdict.WITHDRAW: "undo",
 }  # fmt: skip
 
@@ -152,6 +153,8 @@ def outcome_words(decision: Decision) -> str:
             return _("Rejected by %(name)s") % by
         case Verdict.RESPOND:
             return _("Answered by %(name)s") % by
+        case Verdict.ASK:
+            return _("Sent back with a question by %(name)s") % by
         case Verdict.EXPIRE:
             return _("Expired")
     return _("Withdrawn")
@@ -164,6 +167,7 @@ def vote_words(review: Review) -> dict[str, Any]:
         Verdict.MODIFY: _("changed the arguments and approved"),
         Verdict.REJECT: _("rejected"),
         Verdict.RESPOND: _("answered"),
+        Verdict.ASK: _("asked the agent"),
     }
     verdict = Verdict(review.verdict)
     return {
@@ -269,7 +273,7 @@ def base_rate(approval: Approval) -> str:
         return ""
     words = {
         Verdict.APPROVE: _("%(n)s approved"), Verdict.MODIFY: _("%(n)s changed"), Verdict.REJECT: _("%(n)s rejected"),
-        Verdict.RESPOND: _("%(n)s answered"),
+        Verdict.RESPOND: _("%(n)s answered"), Verdict.ASK: _("%(n)s asked back"),
     }  # fmt: skip
     parts = [word % {"n": verdicts[verdict]} for verdict, word in words.items() if verdicts[verdict]]
     return _("Of the last %(total)s: %(parts)s.") % {"total": verdicts.total(), "parts": ", ".join(parts)}

@@ -35,6 +35,7 @@ from runs.tools.proposals import DENIED, ask_again, facts_again, is_withdrawn, p
 
 AT_WORK = "The worker ended while the tool was at work."
 AGAIN = "Do not repeat it with the same arguments."
+ANSWER = "Find the answer, then make the call again and say the answer in the text of the message that makes it."
 DOUBT_ANSWERS = ["happened", "did_not_happen", "retry"]
 
 
@@ -228,17 +229,22 @@ def _decided(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
         record_call(ctx, row, "call.answered", after={"status": CallStatus.SUCCEEDED, "by": decision.decided_by_label})
         return Answered(row.pk, answer)
     status, kind, text = _REFUSALS[Verdict(decision.verdict)]
-    message = text.format(tool=row.tool, by=decision.decided_by_label) + (
-        f" Reason: {decision.message}" if decision.message else ""
-    )
-    error = {"kind": kind, "message": message, "retryable": False, "hint": AGAIN}
+    label, hint = ("Question", ANSWER) if decision.verdict == Verdict.ASK else ("Reason", AGAIN)
+    said = f" {label}: {decision.message}" if decision.message else ""
+    message = text.format(tool=row.tool, by=decision.decided_by_label) + said
+    error = {"kind": kind, "message": message, "retryable": False, "hint": hint}
     calls.move(ctx.run_id, row.pk, status, decision=decision, error=error, ended_at=at)
     record_call(ctx, row, "call.rejected", after={"status": status, "by": decision.decided_by_label})
-    return Refused(row.pk, kind, message, AGAIN)
+    return Refused(row.pk, kind, message, hint)
 
 
 _REFUSALS = {
     Verdict.REJECT: (CallStatus.REJECTED, "rejected", "{by} rejected this call of {tool}. It was not executed."),
+    Verdict.ASK: (
+        CallStatus.REJECTED,
+        "question",
+        "{by} has a question before they decide about this call of {tool}. It was not executed.",
+    ),
     Verdict.EXPIRE: (CallStatus.EXPIRED, "expired", "Nobody decided about this call of {tool} in time. It was not executed."),
     Verdict.WITHDRAW: (
         CallStatus.WITHDRAWN,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from agentdesk import faults
@@ -11,6 +12,7 @@ from agentdesk.audit.record import Actor, record
 from agentdesk.digests import action_digest, decode, encode
 from approvals import requests, standing, tools
 from approvals.models import Approval, Evaluation, Tool
+from approvals.models.approvals import ASKED_BACK
 from approvals.models.rules import Effect
 from approvals.policy.evaluate import Facts
 from approvals.policy.fences import Bounds
@@ -105,8 +107,12 @@ def _switched_off(ctx: RunContext, proposal: Proposal, tool: Tool, off: str) -> 
 def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluation: Evaluation) -> Approval:
     """The approval of this call: the one the agent's own middleware already asked for the same action, or a new one."""
     key = f"call:{row.pk}" if row.approval is None else f"call:{row.pk}:{row.approval_id}"
-    of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), kind=Kind.INTERRUPT, calls__isnull=True)
-    for asked in of_run.filter(action=proposal.tool).order_by("-requested_at"):
+    of_run = Approval.objects.filter(source=SOURCE, source_ref=str(ctx.run_id), action=proposal.tool)
+    own = Q(kind=Kind.INTERRUPT, calls__isnull=True)
+    earlier = list(of_run.filter(own | ASKED_BACK).order_by("-requested_at"))
+    for asked in earlier:
+        if asked.kind != Kind.INTERRUPT:
+            continue
         # An edit may reach the gate as the edited call, or as the original one that the middleware swaps behind it.
         original = action_digest(asked.agent, asked.action, asked.schema_version, decode(asked.asked_args))
         if row.digest in (asked.digest, original) and _meets(asked, evaluation):
@@ -119,9 +125,11 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
             agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
             args_schema=proposal.schema, schema_version=row.schema_version, description=proposal.description,
             reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",
-            allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND], answer_schema=None,
+            allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND, Verdict.ASK],
+            answer_schema=None,
             risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,
             evaluation=evaluation, policy_version=evaluation.policy_version, requester_id=ctx.requester_id,
+            follows_id=next((asked.pk for asked in earlier if asked.kind != Kind.INTERRUPT), None),
         ),
         actor=Actor.desk(ctx.agent),
     )  # fmt: skip

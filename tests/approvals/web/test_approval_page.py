@@ -260,3 +260,31 @@ def test_it_leads_through_the_queue(browse, reviewer, team):
     assert "2 of 3" in page
     assert f'href="{address(first)}" data-key="p"' in page
     assert f'href="{address(last)}" data-key="n"' in page
+
+
+def test_a_question_to_the_agent_and_the_call_that_follows_show_one_another(browse, reviewer, team):
+    client = browse(reviewer)
+    first = make_approval(team, allowed=("approve", "reject", "ask"))
+    nothing = post(client, first, "ask", message=" ")
+    assert nothing.status_code == 422
+    assert "Write what you want to know." in nothing.text
+    answer = post(client, first, "ask", message="Which <b>tent</b>?")
+    assert answer.status_code == 200
+    assert "Sent back with a question by Robin Vale" in answer.text
+    assert "When the agent makes this call again, it is linked here." in answer.text
+    successor = make_approval(team, source_ref=first.source_ref, follows_id=first.pk, args={**ARGS, "amount": "12.00"})
+    card = client.get(reverse("approvals:card", args=[successor.pk])).text
+    assert "Robin Vale asked the agent before:" in card
+    assert "Which &lt;b&gt;tent&lt;/b&gt;?" in card
+    assert reverse("approvals:detail", args=[first.pk]) in card
+    before = client.get(reverse("approvals:card", args=[first.pk])).text
+    assert "The agent made the call again:" in before
+    assert reverse("approvals:detail", args=[successor.pk]) in before
+    assert "after a question" in client.get(reverse("approvals:inbox")).text
+
+
+def test_who_may_ask_is_offered_it_and_nobody_else(browse, reviewer, team):
+    offered = make_approval(team, allowed=("approve", "reject", "ask"))
+    client = browse(reviewer)
+    assert "Send the question" in client.get(reverse("approvals:panel", args=[offered.pk])).text
+    assert "Send the question" not in client.get(reverse("approvals:panel", args=[make_approval(team).pk])).text

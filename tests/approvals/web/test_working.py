@@ -111,7 +111,7 @@ def test_the_pace_is_ones_own_beside_the_others(team, robin, sam):
     assert (paces.others.decided, paces.others.median) == (1, 8.0)
     Membership.objects.filter(user=two[0]).delete()
     assert paces_of(robin).others.decided == 0, "it would be the pace of two people"
-    assert paces.own.verdicts == {"approve": 0, "modify": 0, "reject": 2, "respond": 0}
+    assert paces.own.verdicts == {"approve": 0, "modify": 0, "reject": 2, "respond": 0, "ask": 0}
     Decision.objects.filter(decided_by=robin).update(decided_at=timezone.now() - timedelta(days=31))
     assert paces_of(robin).own.decided == 0
 
