@@ -1,6 +1,7 @@
 """Tables of approvals: tools and rules, policy versions and evaluations, approvals with reviews and decisions."""
 
 from approvals.models.approvals import Approval, Decision, Review
+from approvals.models.comments import Comment
 from approvals.models.evaluations import Evaluation
 from approvals.models.inbox import Claim, Facet, SavedView, Snooze
 from approvals.models.rules import PolicyVersion, Rule
@@ -9,6 +10,6 @@ from approvals.models.switches import Halt, Rehearsal
 from approvals.models.tools import Breaker, Tool
 
 __all__ = [
-    "Approval", "Breaker", "Claim", "Decision", "Evaluation", "Facet", "Halt", "PolicyVersion", "Rehearsal", "Review", "Rule",
-    "SavedView", "Snooze", "StandingApproval", "StandingUse", "Tool",
+    "Approval", "Breaker", "Claim", "Comment", "Decision", "Evaluation", "Facet", "Halt", "PolicyVersion", "Rehearsal",
+    "Review", "Rule", "SavedView", "Snooze", "StandingApproval", "StandingUse", "Tool",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from approvals.errors import ApprovalError
 from approvals.models import Approval, Review, SavedView
 from approvals.states import Risk
 from approvals.web import display, queue
+from approvals.web.comments import render_comments
 from approvals.web.exact import previewed
 from approvals.web.filters import Filter
 from approvals.web.fragments import load, render_card
@@ -177,6 +178,7 @@ def _page(
         "card": shown,
         "held": render_held(request, approval.pk),
         "panel": panel,
+        "comments": render_comments(request, approval),
         "triage": render_triage(request, reader.user, approval),
         "is_open": open_secrets,
         "may_reveal": not open_secrets and masking.MARK in shown and access.may_reveal(reader.user, approval),
