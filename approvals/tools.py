@@ -158,6 +158,8 @@ def checked(labels: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {key: bool(labels[key]) for key in ("egress", "idempotent", "dry_run") if key in labels}
     if labels.get("results") in Results.values:
         known["results"] = labels["results"]
+    if isinstance(undo := labels.get("undo_tool"), str) and len(undo) <= 200:
+        known["undo_tool"] = undo
     if isinstance(data := labels.get("data"), str) and len(data) <= 60:
         known["data"] = data
     if labels.get("effect") in Effect.values:

@@ -16,6 +16,13 @@ def may_operate(user: User, run: Run) -> bool:
     return user.is_superuser or run.requester_id == user.pk or run.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
 
 
+def may_undo(user: User, run: Run) -> bool:
+    """Ask for the undo of one of its calls: people of its team. Whether that is done, the gate and other people say."""
+    if not user.is_active or user.is_service:
+        return False
+    return user.is_superuser or run.team_id in user.team_ids()
+
+
 def may_grant(user: User, run: Run) -> bool:
     """Grant a run more than its limits: people who are operators or admins of its team. Not programs, whose agents would do so
     for themselves."""

@@ -63,6 +63,20 @@ class InvalidReason(RunError):
     status = 422
 
 
+class UnknownCall(RunError):
+    """There is no such call."""
+
+    code = "unknown_call"
+    status = 404
+
+
+class NotUndoable(RunError):
+    """This cannot be undone."""
+
+    code = "not_undoable"
+    status = 409
+
+
 class NotOffered(RunError):
     """The checkpointer of this desk does not do that."""
 

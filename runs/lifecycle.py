@@ -33,12 +33,13 @@ from runs.errors import (
     NotAllowed,
     NotEnded,
     NotLive,
+    NotOffered,
     NotPoisoned,
     Pruned,
     UnknownAgent,
     UnknownCheckpoint,
 )
-from runs.models import Agent, Run, Step
+from runs.models import Agent, Run, Step, ToolCall
 from runs.states import ENDED, LIVE, CallStatus, RunStatus, StepKind, StepStatus
 
 ADVANCE = "runs.tasks.advance"
@@ -57,10 +58,13 @@ def start(
     lower: Mapping[str, Any] | None = None,
     scope: Mapping[str, Any] | None = None,
     tools: list[str] | None = None,
+    undoes: ToolCall | None = None,
+    title: str = "",
 ) -> Run:
     """Queue a run of an agent. ``run_input`` is what its graph takes, as plain JSON values; ``config`` ({configurable, tags,
     metadata}) and ``context`` go over those of the agent; ``lower`` has limits of this run, below those of the agent;
     ``scope`` says what it is about, such as ``{"customer": 17}``, and ``tools`` names those it may use (None: all).
+    ``undoes``: the call that it takes back (see ``runs.undo``); ``title``: in place of a line of the input.
 
     Raises UnknownAgent (also for an agent that the actor may not see), AgentUnavailable, InvalidInput, InputTooLarge,
     InvalidLimit, InvalidScope.
@@ -82,7 +86,7 @@ def start(
     run = Run(
         config=config or {}, context=context or {}, limits=limits.lowered(agent, lower or {}),
         agent=agent, team=agent.team, agent_version=agent.code_version, input=encode(run_input), dry_run=dry_run,
-        title=title_of(run_input), requester=actor.user, requester_label=actor.label,
+        title=title or title_of(run_input), undoes=undoes, requester=actor.user, requester_label=actor.label,
         scope=dict(scope or {}), tools=tools,
     )  # fmt: skip
     run.thread_id = str(run.pk)
@@ -91,7 +95,8 @@ def start(
     faults.at("run.insert.after")
     _record(run, "run.started", actor, after={"status": run.status, "agent": agent.slug, "version": run.agent_version,
                                               **({"limits": run.limits} if run.limits else {}),
-                                              **({"tools": tools} if tools is not None else {})},
+                                              **({"tools": tools} if tools is not None else {}),
+                                              **({"undoes": str(undoes.pk)} if undoes else {})},
             content={"input": run.input, **_options(run), **({"scope": run.scope} if run.scope else {})})  # fmt: skip
     push("run", run.pk, run.revision)
     hint(ADVANCE, str(run.pk))
@@ -143,6 +148,7 @@ def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, Any] | None = No
     name of the limit, by operators and admins; each at most what the desk grants a run to begin with. Raises NotAllowed,
     NotEnded, InvalidLimit."""
     run = _operable(run_id, actor)
+    _refuse_undo(run)
     if more and actor.user is not None and not may_grant(actor.user, run):
         raise NotAllowed
     if run.pruned_at is not None:
@@ -203,6 +209,7 @@ def fork(
     the same post twice makes one run. Raises NotAllowed, UnknownCheckpoint, AgentUnavailable, InvalidInput, InputTooLarge.
     """
     parent = _operable(run_id, actor)
+    _refuse_undo(parent)
     if Halt.standing().exists():
         raise AgentUnavailable("The desk is switched off.")
     if not parent.agent.enabled:
@@ -238,6 +245,7 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
     """Give a run that waits, or has succeeded, new input on its thread. What it was asking is superseded: its graph begins a
     new turn. Raises NotAllowed, InvalidInput, InputTooLarge, NotLive when the run is at work or ended otherwise."""
     run = _operable(run_id, actor)
+    _refuse_undo(run)
     _check_input(run_input)
     fields = {
         "next_input": encode(run_input), "next_input_at": "", "finished_at": None, "changed_at": timezone.now(),
@@ -259,6 +267,12 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
     run.refresh_from_db()
     push("run", run.pk, run.revision)
     return run
+
+
+def _refuse_undo(run: Run) -> None:
+    """An undo is one call: it is asked for again, not continued. Raises NotOffered."""
+    if run.undoes_id is not None:
+        raise NotOffered("This run undoes a call. Ask for the undo again on the page of the run that made the call.")
 
 
 def _unanswered(run_id: UUID) -> QuerySet[Approval]:

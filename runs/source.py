@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.urls import reverse
+
 from agentdesk.audit.record import Actor
 from agentdesk.digests import decode
-from approvals.models import Approval, Decision
+from approvals.models import Approval, Decision, Tool
 from approvals.sources import Panel
 from approvals.states import Kind, Verdict
 from runs import lifecycle
 from runs.models import Run, Step, ToolCall
-from runs.states import StepKind
+from runs.states import CallStatus, StepKind
 
 NAME = lifecycle.SOURCE
 STEPS = 60
@@ -49,11 +51,15 @@ class RunSource:
 
     def outcome(self, ref: str) -> Any:
         """The run's status and what its calls brought, by approval id."""
-        run = Run.objects.filter(pk=_id(ref)).first()
+        run = Run.objects.select_related("agent").filter(pk=_id(ref)).first()
         if run is None:
             return None
+        undo = set(Tool.objects.filter(agent=run.agent.slug).exclude(undo_tool="").values_list("name", flat=True))
         calls = {
             str(call.approval_id): {
+                "undo": reverse("runs:undo", args=[run.pk, call.pk])
+                if call.tool in undo and call.status == CallStatus.SUCCEEDED
+                else "",
                 "status": call.status, "result": (call.result or {}).get("shown"), "error": call.error,
                 "args": call.executed_args,
                 "digest": call.executed_digest, "approved_digest": call.approved_digest,

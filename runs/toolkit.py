@@ -1,8 +1,8 @@
-"""For authors of tools: results with a type, errors that a model can act on, and the hook for a dry run.
+"""For authors of tools: results with a type, errors that a model can act on, and the hooks for a dry run and for undoing.
 
 Nobody has to import this. A tool that raises any exception with ``kind``, ``message``, ``retryable`` and ``hint``, and one
-whose ``metadata`` has a function under ``dry_run``, is understood in the same way. Neither Django nor LangChain is needed to
-import it.
+whose ``metadata`` has a function under ``dry_run`` or ``undo``, is understood in the same way. Neither Django nor LangChain is
+needed to import it.
 """
 
 import functools
@@ -67,4 +67,18 @@ def previewed[T](tool: T, dry_run: Callable[..., Any]) -> T:
     """
     holder: Any = tool
     holder.metadata = {**(holder.metadata or {}), "dry_run": dry_run}
+    return tool
+
+
+def undoable[T](tool: T, undo: Callable[..., Any]) -> T:
+    """Give a LangChain tool the hook that takes a call of it back, in its metadata, and return the tool.
+
+    ``undo`` is a function or another LangChain tool. Its parameters are filled by their names: ``result`` with what the call
+    returned; any other with the value of that name in the result, else in the arguments that the call ran with. It becomes a
+    tool of the agent of its own (``undo:`` and the tool's name, or the name it has), which passes the gate like any other. It
+    may be a coroutine function, raise ToolFailure, and have a parameter ``config`` for LangChain's configuration, where
+    ``configurable`` has an ``idempotency_key``.
+    """
+    holder: Any = tool
+    holder.metadata = {**(holder.metadata or {}), "undo": undo}
     return tool

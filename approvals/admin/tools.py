@@ -22,7 +22,8 @@ from approvals.models import Tool
 from approvals.policy.fences import label_problems
 
 LABELS = [
-    "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "timeout_seconds", "hold_seconds", "retries",
+    "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "undo_seconds", "timeout_seconds", "hold_seconds",
+    "retries",
 ]  # fmt: skip
 BREAKER = ["breaker_failures", "breaker_seconds"]
 LABELS += BREAKER
@@ -59,6 +60,10 @@ class ToolForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         given = [self.cleaned_data.get(name) for name in ("scope_of", "recipients_at", "recipients")]
         for name, text in label_problems(given[0] or {}, *(one or [] for one in given[1:])).items():
             self.add_error(name if name in self.fields else None, text)
+        if (undo := self.cleaned_data.get("undo_tool")) and undo != self.instance.undo_tool:
+            others = Tool.objects.filter(agent=self.instance.agent, name=undo).exclude(pk=self.instance.pk)
+            if not others.exists():
+                self.add_error("undo_tool", _("This agent has no other tool of that name."))
         return cleaned
 
     def _post_clean(self) -> None:

@@ -51,7 +51,14 @@ class Tool(Switched):
     egress = models.BooleanField(default=True, help_text=_("Data leaves the house."))
     idempotent = models.BooleanField(default=False, help_text=_("Running it twice with one key has one effect."))
     dry_run = models.BooleanField(default=False, help_text=_("It can say what it would do."))
-    undo_tool = models.CharField(max_length=200, blank=True)
+    undo_tool = models.CharField(
+        _("undone by"), max_length=200, blank=True,
+        help_text=_("The tool of the same agent that takes a call back, such as undo:change_address. Empty: nothing does."),
+    )  # fmt: skip
+    undo_seconds = models.PositiveIntegerField(
+        _("undo within"), null=True, blank=True, validators=[MinValueValidator(1)],
+        help_text=_("Seconds after it ran in which a call can be taken back. Empty: always."),
+    )  # fmt: skip
     risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
     timeout_seconds = models.PositiveIntegerField(default=60)
     hold_seconds = models.PositiveIntegerField(

@@ -92,10 +92,11 @@ class CallOutcome:
     text: str
     is_same: bool  # it ran with exactly the arguments that were approved
     args: str
+    undo_url: str  # where it can be taken back; empty where nothing does that
 
     @classmethod
     def read(cls, call: Mapping[str, Any]) -> Self:
-        """From what a source tells of a call: status, result, error, args, digest, approved_digest."""
+        """From what a source tells of a call: status, result, error, args, digest, approved_digest, undo."""
         error = call.get("error")
         result = call.get("result")
         text = error.get("message", "") if isinstance(error, Mapping) else "" if result is None else display.as_text(result)
@@ -104,6 +105,7 @@ class CallOutcome:
             text=str(text),
             is_same=bool(call.get("digest")) and call.get("digest") == call.get("approved_digest"),
             args=display.as_json(decode(call.get("args"))) if call.get("args") is not None else "",
+            undo_url=str(call.get("undo") or ""),
         )
 
 
@@ -112,6 +114,7 @@ def _call_state(status: str) -> State:
         "succeeded": State("check", "ok", _("Done")), "failed": State("warn", "bad", _("Failed")),
         "executing": State("spin", "live", _("Running now")), "in_doubt": State("doubt", "bad", _("In doubt")),
         "rejected": State("cross", "", _("Did not run")), "denied": State("lock", "bad", _("Denied, did not run")),
+        "undone": State("undo", "", _("Done, and undone since")),
     }  # fmt: skip
     return known.get(status, State("clock", "live", _("The run takes it up")))
 

@@ -29,7 +29,7 @@ from agentdesk.telemetry import about
 from approvals.errors import ApprovalError
 from approvals.handover import mark_delivered
 from approvals.states import Kind
-from runs import given, lifecycle, limits
+from runs import given, lifecycle, limits, undo
 from runs.engine import breakpoints, claims, evidence, pauses, places, registry, released
 from runs.engine.breakpoints import Breakpoint
 from runs.engine.budget import Budget, recounted
@@ -38,6 +38,7 @@ from runs.engine.drive import Drive, Outcome, is_over, plain, public
 from runs.engine.making import Graph, Occasion
 from runs.engine.process import Process, this_process
 from runs.engine.recorder import Event, Recorder
+from runs.engine.registry import LoadedAgent
 from runs.errors import RunError
 from runs.models import PinnedAnswer, Run, Step
 from runs.states import ENDED, RunStatus, StepKind, StepStatus
@@ -122,7 +123,7 @@ class _Attempt:
         if int(run.counters.get("deaths", 0)) >= claims.POISON:
             return End(RunStatus.STOPPED, "poison", evidence.of_deaths(run))
         try:
-            loaded = registry.get(run.agent.slug)
+            loaded = self._agent()
         except RunError as error:
             return End(RunStatus.FAILED, "", {"kind": error.code, "message": str(error)})
         occasion = self._occasion()
@@ -138,6 +139,12 @@ class _Attempt:
             first = self._first_input(snapshot)
             end = self._loop(drive, snapshot, first) if first else self._under_new_code(drive, snapshot, loaded.version)
             return replace(end, counters=drive.recorder.budget.counters())
+
+    def _agent(self) -> LoadedAgent:
+        """Raises UnknownAgent, AgentUnavailable."""
+        if self.run.undoes_id is None:
+            return registry.get(self.run.agent.slug)
+        return registry.undoing_agent(self.run.agent.slug, undo.tool_name(decode(self.run.input)))
 
     def _under_new_code(self, drive: Drive, snapshot: StateSnapshot, version: str) -> End:
         """Go on where the agent's code may have been replaced while the run waited (see ``runs.engine.released``)."""
@@ -262,7 +269,7 @@ class _Attempt:
         return plain(snapshot.values)
 
     def _breakpoints(self, drive: Drive) -> list[Breakpoint]:
-        if not registry.get(self.run.agent.slug).has_breakpoints:
+        if self.run.undoes_id is not None or not registry.get(self.run.agent.slug).has_breakpoints:
             return []
         return self.process.run(breakpoints.stands_at(drive.graph, drive.config))
 
@@ -319,10 +326,11 @@ class _Attempt:
         run_input = decode(run.input)
         ctx = RunContext(
             run_id=run.pk, attempt=self.claim.attempt, agent=run.agent.slug, agent_version=run.agent_version,
-            team_id=run.team_id, requester_id=run.requester_id, title=run.title, subject=pauses.subject_of(run_input),
+            team_id=run.team_id, requester_id=run.requester_id, title=run.title,
+            subject="" if run.undoes_id else pauses.subject_of(run_input),
             run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call,
             scope=run.scope, tools=run.tools, outside_scope=run.agent.outside_scope, input_untrusted=run.agent.input_untrusted,
-            parent_id=run.parent_id,
+            parent_id=run.parent_id, undoes=run.undoes_id,
         )  # fmt: skip
         return Drive(graph, self.process.savers, ctx, occasion, recorder)
 

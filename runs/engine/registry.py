@@ -20,7 +20,7 @@ from runs.engine.code_version import code_version
 from runs.engine.making import A_LOOK, Graph, Maker
 from runs.engine.manifest import GraphSpec, Manifest
 from runs.errors import AgentUnavailable, UnknownAgent
-from runs.tools import gate
+from runs.tools import gate, undoing
 
 MAKING_SECONDS = 60.0  # in which a factory has to make its graph
 
@@ -69,6 +69,16 @@ def get(slug: str) -> LoadedAgent:
     if agent.graph is None or agent.maker is None:
         raise AgentUnavailable(f"The agent {slug!r} cannot be loaded: {agent.error.strip().splitlines()[-1]}")
     return agent
+
+
+def undoing_agent(slug: str, tool_name: str) -> LoadedAgent:
+    """The agent with the graph that makes one call of one of its tools, for an undo. Raises what :func:`get` raises."""
+    agent = get(slug)
+    tool = agent.tools.get(tool_name)
+    if tool is None:
+        raise AgentUnavailable(f"The agent {slug!r} has no tool {tool_name!r} any more, so the call cannot be undone.")
+    graph = undoing.graph_of(tool)
+    return replace(agent, graph=graph, maker=Maker(graph), has_breakpoints=False)
 
 
 def serve(manifests: frozenset[str] | None) -> None:
@@ -171,10 +181,13 @@ async def _look_at(maker: Maker) -> Graph:
 
 
 def _tools(graphs: Sequence[Any]) -> Iterator[tuple[str, BaseTool]]:
-    """The tools of the ToolNodes in sight, subgraphs too: for the list that admins see. The gate does not rely on it."""
+    """The tools of the ToolNodes in sight, subgraphs too, and those that take their calls back: for the list that admins see.
+    The gate does not rely on it."""
     for each in graphs:
         for node in getattr(each, "nodes", {}).values():
             bound = getattr(node, "bound", None)
             for part in [bound, *getattr(bound, "steps", [])]:
                 if isinstance(part, ToolNode):
                     yield from part.tools_by_name.items()
+                    undos = (undoing.undo_of(tool) for tool in part.tools_by_name.values())
+                    yield from ((undo.name, undo) for undo in undos if undo is not None)

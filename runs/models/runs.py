@@ -70,6 +70,10 @@ class Run(models.Model):
     requester_label = models.CharField(max_length=200)
     traceparent = models.CharField(max_length=64, blank=True)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
+    undoes = models.ForeignKey(
+        "runs.ToolCall", on_delete=models.PROTECT, null=True, related_name="undos",
+        help_text="The call that it takes back, where it is an undo.",
+    )  # fmt: skip
     parent_checkpoint = models.CharField(max_length=64, blank=True)
     revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -84,7 +88,10 @@ class Run(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
-        constraints: ClassVar = [models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status")]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status"),
+            models.UniqueConstraint(fields=["undoes"], condition=Q(status__in=sorted(LIVE)), name="run_undoes_once"),
+        ]
         indexes: ClassVar = [
             models.Index(fields=["team", "-created_at"], name="run_team"),
             models.Index(fields=["changed_at"], name="run_live", condition=Q(status__in=sorted(LIVE))),

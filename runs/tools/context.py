@@ -56,6 +56,7 @@ class RunContext:
     outside_scope: str = "ask"
     input_untrusted: bool = True
     parent_id: UUID | None = None  # the run that it was forked from
+    undoes: UUID | None = None  # the call that it takes back
     lineage: list[UUID] | None = None  # the run and all that it was forked from, once they were looked up
     inputs: list[Any] | None = None  # of all its turns, once they were looked up
     on_call: Callable[[UUID, str, str, str], None] = lambda *_: None  # row, tool, outcome, task id

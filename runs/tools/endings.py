@@ -11,7 +11,7 @@ from agentdesk.digests import decode
 from approvals import handover
 from approvals.models import Decision, Tool
 from approvals.states import Verdict
-from runs import calls
+from runs import calls, undo
 from runs.models import Run, ToolCall
 from runs.states import ENDED, CallStatus, RunStatus
 from runs.tools import ledger
@@ -58,6 +58,8 @@ def _write(run: Run, row: ToolCall, answer: str, by: str) -> None:
         text = f"{row.tool} took effect, as {by} confirmed. Its result is not known."
         message = ToolMessage(content=text, name=row.tool, tool_call_id=row.call_id)
         calls.move(run.pk, row.pk, CallStatus.SUCCEEDED, result=dump(message), ended_at=timezone.now())
+        if run.undoes_id is not None:
+            undo.done(run.undoes_id, run.pk)
         return
     error = ToolError("did_not_happen", f"{row.tool} did not take effect, as {by} confirmed.", retryable=True)
     message = error_message(error, tool=row.tool, call_id=row.call_id)
@@ -71,4 +73,5 @@ def context_of(run: Run) -> RunContext:
     return RunContext(
         run_id=run.pk, attempt=run.attempt, agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id,
         requester_id=run.requester_id, title=run.title, subject="", run_input=None, dry_run=run.dry_run, limits={},
+        undoes=run.undoes_id,
     )  # fmt: skip

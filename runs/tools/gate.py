@@ -29,7 +29,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from agentdesk import faults
 from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
-from runs.tools import breakers, ledger, previews
+from runs.tools import breakers, ledger, previews, undoing
 from runs.tools.context import GateMissing, LimitReached, Permit, RunContext, Siblings, current, permit
 from runs.tools.entries import Answered, Entry, Execute, Pause, Preview, Proposal, Recorded, Refused
 from runs.tools.marks import marked
@@ -38,7 +38,7 @@ from runs.tools.retries import Tried, tried
 
 type Run = Callable[[ToolCallRequest], Awaitable[Any]]
 
-LABELS = {"effect", "egress", "idempotent", "risk", "results", "data"}
+LABELS = {"effect", "egress", "idempotent", "risk", "results", "data", "undo_tool"}
 _MARK = "_agentdesk_gated"
 
 
@@ -325,6 +325,8 @@ def labels_of(tool: BaseTool) -> dict[str, Any]:
     labels = {key: metadata[key] for key in LABELS if key in metadata}
     if previews.hook_of(tool) is not None:
         labels["dry_run"] = True
+    if undo := undoing.name_of(tool):
+        labels["undo_tool"] = undo
     if metadata.get("readOnlyHint") is True:
         labels.setdefault("effect", "read")
     if metadata.get("idempotentHint") is True:

@@ -23,7 +23,7 @@ from approvals.models.rules import Effect
 from approvals.models.tools import Results
 from approvals.policy.record import evaluate_action
 from approvals.states import Kind, Status, Verdict
-from runs import calls
+from runs import calls, undo
 from runs.lifecycle import SOURCE
 from runs.models import Run, ToolCall
 from runs.states import CALL_ENDED, CallStatus
@@ -81,6 +81,8 @@ def finish(ctx: RunContext, row_id: UUID, *, result: dict[str, Any] | None, erro
         after={"status": status},
         content={"result": result, "error": error},
     )
+    if ctx.undoes is not None and error is None:
+        undo.done(ctx.undoes, ctx.run_id)
     _touch_approval(row)
     faults.at("ledger.finish.after")
 
@@ -284,7 +286,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
         row.decision is not None and row.decision.digest != row.approved_digest
     ):
         return _tampered(ctx, row, "The approved arguments were changed in the database.")
-    if reason := now.off or _denied_now(ctx, row, tool, args):
+    if reason := now.off or _denied_now(ctx, row, tool, args) or (undo.stale(ctx.undoes) if ctx.undoes else ""):
         return _deny(ctx, row, reason)
     if now.dry and tool.effect != "read":
         if row.status == CallStatus.EXECUTING:  # it may have taken effect before the dry run began and its worker died
@@ -418,6 +420,8 @@ def _resolve(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
         return _begin(ctx, row, tool, now)
     if answer == "happened":
         calls.move(ctx.run_id, row.pk, CallStatus.SUCCEEDED, ended_at=timezone.now())
+        if ctx.undoes is not None:
+            undo.done(ctx.undoes, ctx.run_id)
         return Answered(row.pk, f"{row.tool} took effect, as {decision.decided_by_label} confirmed. Its result is not known.")
     text = f"{row.tool} did not take effect, as {decision.decided_by_label} confirmed."
     error = {"kind": "did_not_happen", "message": text, "retryable": True, "hint": ""}

@@ -119,14 +119,16 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
             return asked
     make_room(ctx.agent, ctx.limits[PENDING_APPROVALS])
     request = requests.request_new if row.approval is None else requests.request_approval
+    allowed = [Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND, Verdict.ASK]
+    if ctx.undoes is not None:  # there is no agent to ask, nobody to answer, and what is undone is what was done
+        allowed = [Verdict.APPROVE, Verdict.REJECT]
     approval, _ = request(
         requests.Ask(
             source=SOURCE, source_ref=str(ctx.run_id), request_key=key, kind=Kind.TOOL_CALL, agent=ctx.agent,
             agent_version=ctx.agent_version, team_id=ctx.team_id, action=proposal.tool, args=proposal.args,
             args_schema=proposal.schema, schema_version=row.schema_version, description=proposal.description,
-            reason=proposal.reason, subject=ctx.subject, payload=None, adapter="gate",
-            allowed=[Verdict.APPROVE, Verdict.MODIFY, Verdict.REJECT, Verdict.RESPOND, Verdict.ASK],
-            answer_schema=None,
+            reason=proposal.reason, subject=ctx.subject, payload=None,
+            adapter="gate" if ctx.undoes is None else "undo", allowed=allowed, answer_schema=None,
             risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,
             evaluation=evaluation, policy_version=evaluation.policy_version, requester_id=ctx.requester_id,
             follows_id=next((asked.pk for asked in earlier if asked.kind != Kind.INTERRUPT), None),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from agentdesk.digests import decode
 from approvals.models import Evaluation
 from approvals.models.rules import Effect
 from approvals.policy.replay import facts_of
@@ -77,6 +78,12 @@ class CallRow:
     @property
     def ran(self) -> bool:
         return self.call.executed_args is not None
+
+    @property
+    def ran_with(self) -> dict[str, Any]:
+        """The executed arguments as plain values."""
+        args: dict[str, Any] = decode(self.call.executed_args or {})
+        return args
 
     @property
     def same_digest(self) -> bool:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from runs.web import steering, views
+from runs.web import steering, undoing, views
 
 app_name = "runs"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/story/", views.story, name="story"),
     path("runs/<uuid:run_id>/timeline/", views.drawn, name="timeline"),
     path("runs/<uuid:run_id>/panel/", views.panel, name="panel"),
+    path("runs/<uuid:run_id>/calls/<uuid:call_id>/undo/", undoing.undo_call, name="undo"),
     path("runs/<uuid:run_id>/cancel/", views.cancel, name="cancel"),
     path("runs/<uuid:run_id>/continue/", views.go_on, name="continue"),
     path("runs/<uuid:run_id>/revealed/", views.reveal, name="reveal"),

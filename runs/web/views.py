@@ -34,6 +34,7 @@ from runs.web.lists import Filter, agents_of, listing
 from runs.web.record import approvals_of, entries_of, given, limit_of, may_read_record, reads_code_of, spent
 from runs.web.story import in_order, lines
 from runs.web.timeline import timeline
+from runs.web.undoable import undoable
 
 LINES = 400  # steps on one page
 CALLS = 300
@@ -176,7 +177,9 @@ def agents(request: HttpRequest) -> HttpResponse:
 
 def visible(request: HttpRequest, run_id: UUID) -> Run:
     """The run, or 404 where it is none of the user's teams."""
-    return get_object_or_404(Run.objects.visible_to(person(request)).select_related("agent", "team", "parent"), pk=run_id)
+    return get_object_or_404(
+        Run.objects.visible_to(person(request)).select_related("agent", "team", "parent", "undoes"), pk=run_id
+    )
 
 
 def _page(request: HttpRequest, run: Run) -> dict[str, Any]:
@@ -215,12 +218,14 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         "spent": spent(run),
         "approvals": [(one, sentence(one), state_of_approval(one, min(len(votes_of(one)), one.need))) for one in asked],
         "may_continue": run.pruned_at is None
+        and run.undoes_id is None
         and run.status in (RunStatus.FAILED, RunStatus.STOPPED)
         and access.may_operate(user, run),
         "may_reask": bool((run.error or {}).get("poisoned")) and access.may_operate(user, run),
         "limit": limit_of(run),
         "grant": settings.RUN_LIMITS.get(limit_of(run), 0) if access.may_grant(user, run) else 0,
         "grant_step": "any" if limit_of(run) in LIMITS and LIMITS[limit_of(run)].is_money else 1,
+        "undoable": undoable(run) if access.may_undo(user, run) else [],
         "may_cancel": run.status in LIVE and not run.cancel_requested_at and access.may_operate(user, run),
         "entries": entries_of(user, run, [one.pk for one in asked]) if may_read_record(user, run) else None,
         "traceback": run.traceback if access.may_see_traceback(user, run) else "",

@@ -16,7 +16,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from script import ScriptedModel
 
-from runs.toolkit import ToolFailure, previewed, typed
+from runs.toolkit import ToolFailure, previewed, typed, undoable
 
 
 @dataclass
@@ -46,7 +46,19 @@ def _would_transfer(to: str, amount: Decimal, config: RunnableConfig) -> Receipt
     return Receipt(to, amount)
 
 
+def _take_back(amount: Decimal, to: str, result: dict[str, Any], config: RunnableConfig) -> str:
+    """Take a transfer back."""
+    key = (config.get("configurable") or {})["idempotency_key"]
+    effects.note("take_back", amount=str(amount), to=to, receipt=result, key=key)
+    if to == "closed":
+        raise ToolFailure("The account is closed.", kind="closed")
+    if to == "slow":
+        raise TimeoutError
+    return "taken back"
+
+
 previewed(transfer, _would_transfer)
+undoable(transfer, _take_back)
 
 
 @tool

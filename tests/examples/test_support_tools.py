@@ -216,7 +216,7 @@ def test_it_gives_each_tool_a_form_that_people_can_read() -> None:
             # LangChain rebuilds the schema; without the pattern nobody could tell that this text is money.
             assert schema["properties"]["amount"]["pattern"] == r"^[0-9]{1,9}\.[0-9]{2}$"
         assert tool.metadata is not None
-        assert set(tool.metadata) - {"results", "data"} == {"effect", "risk", "egress", "idempotent"}
+        assert set(tool.metadata) - {"results", "data", "dry_run", "undo"} == {"effect", "risk", "egress", "idempotent"}
     assert {tool.name for tool in TOOLS if tool.metadata and tool.metadata["effect"] == "read"} == {
         "search_customer_by_email",
         "list_orders",
@@ -269,3 +269,30 @@ def test_it_says_what_to_set_when_no_database_is_named(shop: Shop, monkeypatch: 
     monkeypatch.delenv("DATABASE_URL")
     with pytest.raises(RuntimeError, match="SUPPORT_DATABASE_URL or DATABASE_URL"):
         database_url()
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(call: Call, shop: Shop) -> None:
+    from support.tools import would_change_address, would_refund
+
+    before = call("get_order", order_id="48102")["order"]
+    assert would_refund(**REFUND)["refund"] == {
+        "id": "", "order_id": "48102", "amount": "100.00", "currency": "EUR",
+        "still_refundable": f"{float(before['refundable']) - 100:.2f}", "repeated": False,
+    }  # fmt: skip
+    assert would_refund(**{**REFUND, "amount": "99999.00"})["error"]["kind"] == "amount_too_high"
+    assert would_change_address("48201", **ADDRESS)["error"]["kind"] == "already_shipped"
+    elsewhere = call("get_order", order_id="48140")["order"]
+    would = would_change_address("48140", **ADDRESS)
+    assert (would["address"], would["previous"], would["done"]) == (ADDRESS, elsewhere["address"], False)
+    assert [call("get_order", order_id=number)["order"] for number in ("48102", "48140")] == [before, elsewhere]
+
+
+def test_a_changed_address_is_changed_back(call: Call, shop: Shop) -> None:
+    from support.results import Address
+    from support.tools import undo_change_address
+
+    before = call("get_order", order_id="48140")["order"]["address"]
+    changed = call("change_address", order_id="48140", **ADDRESS)
+    undone = undo_change_address("48140", Address.model_validate(changed["previous"]))
+    assert (undone["done"], undone["address"]) == (True, before)
+    assert call("get_order", order_id="48140")["order"]["address"] == before

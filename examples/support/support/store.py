@@ -92,23 +92,10 @@ def refund(order_id: str, amount: str, currency: str, reason: str, *, key: str |
     """
     with pool().connection() as connection:
         order = _locked_order(connection, order_id)
-        if order.currency != currency:
-            raise ShopError(
-                "currency_mismatch",
-                f"Order {order_id} was paid in {order.currency}, not in {currency}.",
-                f"Ask again in {order.currency}.",
-            )
+        _refuse_other_currency(order, currency)
         if key and (earlier := _refund_by_key(connection, key)):
             return _repeated(order, earlier, amount)
-        if not _cents(amount):
-            raise ShopError("amount_too_low", "A refund of nothing is none.", "Ask for an amount above zero.")
-        rest = _cents(order.refundable) - _cents(amount)
-        if rest < 0:
-            raise ShopError(
-                "amount_too_high",
-                f"Only {order.refundable} {currency} of order {order_id} can be refunded, not {amount}.",
-                "Ask for what is left, or tell the customer.",
-            )
+        rest = _left_after(order, amount)
         row = _one(
             connection.execute(
                 """INSERT INTO support.refunds (order_id, amount, reason, idempotency_key)
@@ -121,9 +108,49 @@ def refund(order_id: str, amount: str, currency: str, reason: str, *, key: str |
         order_id=order_id,
         amount=amount,
         currency=currency,
-        still_refundable=f"{rest // 100}.{rest % 100:02}",
+        still_refundable=rest,
         repeated=False,
     )
+
+
+def would_refund(order_id: str, amount: str, currency: str) -> Refund:
+    """The refund that would be made now, without an id. Raises ShopError."""
+    with pool().connection() as connection:
+        order = _locked_order(connection, order_id)
+    _refuse_other_currency(order, currency)
+    rest = _left_after(order, amount)
+    return Refund(id="", order_id=order_id, amount=amount, currency=currency, still_refundable=rest, repeated=False)
+
+
+def _refuse_other_currency(order: Order, currency: str) -> None:
+    if order.currency != currency:
+        raise ShopError(
+            "currency_mismatch",
+            f"Order {order.id} was paid in {order.currency}, not in {currency}.",
+            f"Ask again in {order.currency}.",
+        )
+
+
+def _left_after(order: Order, amount: str) -> str:
+    """What could still be refunded after a refund of `amount`. Raises ShopError."""
+    if not _cents(amount):
+        raise ShopError("amount_too_low", "A refund of nothing is none.", "Ask for an amount above zero.")
+    rest = _cents(order.refundable) - _cents(amount)
+    if rest < 0:
+        raise ShopError(
+            "amount_too_high",
+            f"Only {order.refundable} {order.currency} of order {order.id} can be refunded, not {amount}.",
+            "Ask for what is left, or tell the customer.",
+        )
+    return f"{rest // 100}.{rest % 100:02}"
+
+
+def order_to_change(order_id: str) -> Order:
+    """An order that may still be changed. Raises ShopError."""
+    with pool().connection() as connection:
+        order = _locked_order(connection, order_id)
+    _refuse_unless_processing(order)
+    return order
 
 
 def change_address(order_id: str, address: Address) -> tuple[Address, Address]:

@@ -138,6 +138,27 @@ def change_address(order_id: str, recipient: str, street: str, postal_code: str,
     return _answer(Deed, change)
 
 
+def would_change_address(order_id: str, recipient: str, street: str, postal_code: str, city: str, country: str) -> Json:
+    """What a change would do: nothing is written."""
+    wanted = Address(recipient=recipient, street=street, postal_code=postal_code, city=city, country=country)
+
+    def look() -> AddressChanged:
+        previous = store.order_to_change(order_id).address
+        return AddressChanged(order_id=order_id, address=wanted, previous=previous)
+
+    return _answer(Deed, look)
+
+
+def undo_change_address(order_id: str, previous: Address) -> Json:
+    """Send an order where it was to go before its address was changed, as long as it is not shipped."""
+    return change_address(order_id, **previous.model_dump())
+
+
+def would_refund(order_id: str, amount: str, currency: str, reason: str) -> Json:
+    """What a refund would do: nothing is paid."""
+    return _answer(Deed, lambda: Refunded(refund=store.would_refund(order_id, amount, currency)))
+
+
 def cancel_order(order_id: str, reason: str) -> Json:
     def cancel() -> Cancelled:
         order = store.cancel(order_id, reason)
@@ -219,13 +240,14 @@ def _tool(
     *,
     egress: bool,
     idempotent: bool,
-    **labels: str,
+    **more: str | Callable[..., Json],
 ) -> BaseTool:
+    """``more``: further labels, and the hooks ``dry_run`` and ``undo``, functions that a desk may call."""
     return StructuredTool.from_function(
         act,
         args_schema=args,
         description=args.__doc__,
-        metadata={"effect": effect, "risk": risk, "egress": egress, "idempotent": idempotent, **labels},
+        metadata={"effect": effect, "risk": risk, "egress": egress, "idempotent": idempotent, **more},
     )
 
 
@@ -235,8 +257,17 @@ TOOLS: list[BaseTool] = [
     _tool(list_orders, ListOrders, "read", "low", egress=False, idempotent=True, results="record", data=DATA),
     _tool(get_order, GetOrder, "read", "low", egress=False, idempotent=True, results="record", data=DATA),
     # Repeating a refund is safe only with an idempotency key, so the label promises nothing.
-    _tool(issue_refund, IssueRefund, "irreversible", "high", egress=False, idempotent=False),
-    _tool(change_address, ChangeAddress, "write", "medium", egress=False, idempotent=True),
+    _tool(issue_refund, IssueRefund, "irreversible", "high", egress=False, idempotent=False, dry_run=would_refund),
+    _tool(
+        change_address,
+        ChangeAddress,
+        "write",
+        "medium",
+        egress=False,
+        idempotent=True,
+        dry_run=would_change_address,
+        undo=undo_change_address,
+    ),
     _tool(cancel_order, CancelOrder, "irreversible", "medium", egress=False, idempotent=True),
     _tool(send_email, SendEmail, "irreversible", "medium", egress=True, idempotent=False, data=DATA),
     _tool(escalate_ticket, EscalateTicket, "write", "low", egress=False, idempotent=True),
