@@ -254,6 +254,7 @@ CHECKPOINTER = env.str("CHECKPOINTER", default="postgres")  # or the dotted path
 CHECKPOINTS_KEEP_DAYS: dict[str, str] = env.dict("CHECKPOINTS_KEEP_DAYS", default={})
 CHECKPOINT_MAX_BYTES = env.int("CHECKPOINT_MAX_BYTES", default=16 * 1024 * 1024)  # of what one step of a graph writes
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=2.0)
+RECYCLE_SECONDS = env.float("RECYCLE_SECONDS", default=60.0)  # age at which a worker in which a tool hangs is replaced
 # Of one run, and of one agent's runs together, where its admin sets no others (runs/limits.py says what each counts).
 RUN_LIMITS: dict[str, int | Decimal] = {
     "supersteps": 200, "model_calls": 60, "tool_calls": 60, "identical_calls": 10, "tokens": 2_000_000,

@@ -1,5 +1,7 @@
 """Tasks: ids in, one verb called. Any of them may be lost, doubled or late."""
 
+import os
+import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -58,6 +60,7 @@ def prepare(sender: Any, **facts: Any) -> None:
     """Load the agents before the first run comes, where runs are driven: those of the manifests whose queues this worker has
     been given, or of all of them where it has the one that they share."""
     from runs.engine import registry
+    from runs.engine.recycling import Recycling
 
     given = {queue.name for queue in sender.task_consumer.queues}
     if settings.QUEUE_RUNS in given:
@@ -66,6 +69,7 @@ def prepare(sender: Any, **facts: Any) -> None:
     if queues.share_of(given) is not None:
         registry.serve(queues.manifests_of(given))
         registry.load_all()
+        Recycling(partial(os.kill, os.getpid(), signal.SIGTERM)).start()
 
 
 @worker_shutting_down.connect
@@ -79,10 +83,11 @@ def let_go(**facts: Any) -> None:
 @worker_shutdown.connect
 def leave(**facts: Any) -> None:
     """End this process's loop, pool and presence."""
-    from runs.engine import process
+    from runs.engine import process, recycling
 
     flush()  # the hints at what was let go
     process.close()
+    recycling.leave()
 
 
 LOOKOUT_SHARE = 16  # a worker process has so many times more threads than it drives runs in while it looks for them itself

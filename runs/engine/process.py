@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +19,7 @@ from runs.engine.savers import Savers
 from runs.engine.stores import DeskStore
 from runs.errors import AgentUnavailable
 from runs.models import ModelPrice
+from runs.tools.hung import Threads
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Process:
     def __init__(self) -> None:
         self.presence = Presence()
         self.loop = asyncio.new_event_loop()
-        self.loop.set_default_executor(ThreadPoolExecutor(max_workers=32, thread_name_prefix="node"))
+        self.loop.set_default_executor(Threads(max_workers=32, thread_name_prefix="node"))
         self._thread = threading.Thread(target=self.loop.run_forever, name="graphs", daemon=True)
         self._thread.start()
         self.pool: Pool = self.run(self._open())

@@ -81,6 +81,7 @@ class Permit:
     call_id: str
     args_digest: str
     error: BaseException | None = None  # what the tool raised, also where its node makes a message of it
+    at_work: int = 0  # threads that work on it
 
 
 current: ContextVar[RunContext | None] = ContextVar("current_run", default=None)

@@ -29,7 +29,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from agentdesk import faults
 from agentdesk.digests import decode, digest, encode
 from runs.engine.hop import hop
-from runs.tools import breakers, ledger, previews, undoing
+from runs.tools import breakers, hung, ledger, previews, undoing
 from runs.tools.context import GateMissing, LimitReached, Permit, RunContext, Siblings, current, permit
 from runs.tools.entries import Answered, Entry, Execute, Pause, Preview, Proposal, Recorded, Refused
 from runs.tools.marks import marked
@@ -164,6 +164,7 @@ async def _try(ctx: RunContext, entry: Execute, proposal: Proposal, changed: Too
             result = await run(changed)
         await faults.at_on_loop("tool.end")
     except TimeoutError as error:
+        hung.note(leave)
         return await _timed_out(ctx, entry, proposal, None if clock.expired() else error)
     except GateMissing as missing:
         await _finish(ctx, entry, proposal, ToolError("refused", str(missing)))
