@@ -18,11 +18,13 @@ BROKER_TIMEOUT = 1  # seconds
 
 
 def route(name: str, args: Sequence[Any], *rest: Any, **options: Any) -> dict[str, str] | None:
-    """A run is driven by the workers of its manifest; the rest is the desk's own."""
-    if name != "runs.tasks.advance":
+    """What is about a run is for the workers of its manifest; the rest is the desk's own."""
+    if not name.startswith("runs."):
         return None
-    from runs.queues import queue_of  # late: models are there when the first message leaves
+    from runs.queues import OF_A_RUN, queue_of  # late: models are there when the first message leaves
 
+    if name not in OF_A_RUN:
+        return None
     return {"queue": queue_of(args[0])}
 
 

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from approvals.models import Approval, Comment, Decision, Evaluation, StandingApproval
+from approvals.models import Approval, Comment, Decision, Evaluation, Preview, StandingApproval
 from approvals.states import OPEN, Kind
 
 
@@ -22,6 +22,7 @@ def erase_content(source: str, source_ref: str) -> int:
     mine = Approval.objects.filter(source=source, source_ref=source_ref).exclude(status__in=OPEN)
     Decision.objects.filter(approval__in=mine).update(args={}, answer=None, void_reason="")
     Evaluation.objects.filter(source=source, source_ref=source_ref).update(facts={}, error="")
+    Preview.objects.filter(approval__in=mine).update(would=None, error=None, revision=F("revision") + 1)
     Comment.objects.filter(approval__in=mine).update(text="")
     # What was approved in advance in the image of one of these holds its values, and would hold for more without them.
     copies = StandingApproval.objects.filter(made_from__in=mine)

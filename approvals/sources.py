@@ -52,8 +52,8 @@ class Source(Protocol):
         another action of the same request that nobody has decided, stands in it as :class:`NotYet`."""
         ...
 
-    def dry_run(self, ref: str) -> Any:
-        """What the action would do, or None where nobody can say."""
+    def make_preview(self, approval: "Approval") -> None:
+        """Let somebody find out soon what the action would do, and say it to ``approvals.previews.done``."""
         ...
 
     def stop(self, ref: str, actor: "Actor") -> None:

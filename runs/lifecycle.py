@@ -40,9 +40,9 @@ from runs.errors import (
     UnknownCheckpoint,
 )
 from runs.models import Agent, Run, Step, ToolCall
+from runs.queues import ADVANCE
 from runs.states import ENDED, LIVE, CallStatus, RunStatus, StepKind, StepStatus
 
-ADVANCE = "runs.tasks.advance"
 SOURCE = "runs"
 
 

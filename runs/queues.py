@@ -12,6 +12,9 @@ from django.db.models import Q
 from agentdesk.groups import Group, group_of, groups
 from runs.models import Run
 
+ADVANCE, PREVIEW = "runs.tasks.advance", "runs.tasks.preview"
+OF_A_RUN = frozenset({ADVANCE, PREVIEW})  # tasks whose first argument is the run that they are about
+
 
 def queue_of(run_id: UUID | str) -> str:
     """The queue for hints at a run. Asks the database where there is more than one; called by the sender of hints, so that no

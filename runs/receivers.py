@@ -4,7 +4,8 @@ from typing import Any
 
 from agentdesk.live.push import hint
 from approvals.signals import decided
-from runs.lifecycle import ADVANCE, SOURCE
+from runs.lifecycle import SOURCE
+from runs.queues import ADVANCE
 
 
 def connect() -> None:

@@ -8,11 +8,13 @@ from django.urls import reverse
 
 from agentdesk.audit.record import Actor
 from agentdesk.digests import decode
+from agentdesk.live.push import hint
 from approvals.models import Approval, Decision, Tool
 from approvals.sources import Panel
 from approvals.states import Kind, Verdict
 from runs import lifecycle
 from runs.models import Run, Step, ToolCall
+from runs.queues import PREVIEW
 from runs.states import CallStatus, StepKind
 
 NAME = lifecycle.SOURCE
@@ -42,8 +44,9 @@ class RunSource:
         kind = "question" if decision.verdict == Verdict.ASK else "rejected"
         return {"error": {"kind": kind, "message": decision.message}}
 
-    def dry_run(self, ref: str) -> Any:
-        return None
+    def make_preview(self, approval: Approval) -> None:
+        """By a worker of the run's agent, where the tool's code is."""
+        hint(PREVIEW, approval.source_ref, str(approval.pk))
 
     def stop(self, ref: str, actor: Actor) -> None:
         """Cancel the run. Raises NotAllowed, NotLive."""

@@ -15,9 +15,10 @@ from approvals.handover import mark_delivered, undelivered
 from runs import queues
 from runs.engine.locks import ALIVE
 from runs.errors import InvalidLimit
-from runs.lifecycle import ADVANCE, SOURCE
+from runs.lifecycle import SOURCE
 from runs.limits import CONCURRENT_RUNS, limits_of_agent
 from runs.models import Agent, Run
+from runs.queues import ADVANCE
 from runs.states import ENDED, RunStatus
 
 log = logging.getLogger(__name__)

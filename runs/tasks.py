@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runs.lookout import Lookout
 
 
-@shared_task(name="runs.tasks.advance")
+@shared_task(name=queues.ADVANCE)
 def advance(run_id: str) -> None:
     from runs.engine import registry
     from runs.engine.advance import advance
@@ -28,7 +28,18 @@ def advance(run_id: str) -> None:
     if queues.is_for(run_id, registry.only()):
         advance(UUID(run_id))
     else:  # its agent has moved to another manifest
-        hint("runs.tasks.advance", run_id)
+        hint(queues.ADVANCE, run_id)
+
+
+@shared_task(name=queues.PREVIEW)
+def preview(run_id: str, approval_id: str) -> None:
+    from runs.engine import registry
+    from runs.engine.previewing import make
+
+    if queues.is_for(run_id, registry.only()):
+        make(UUID(approval_id))
+    else:
+        hint(queues.PREVIEW, run_id, approval_id)
 
 
 @shared_task(name="runs.tasks.sweep", bind=True)

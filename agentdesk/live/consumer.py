@@ -32,7 +32,7 @@ WATCH_MAX = 300
 WATCHING = json.dumps({"kind": "hb", "watching": True})
 SOCKETS_MAX = 50  # per user and process
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-WATCHED_KINDS = frozenset({"approval", "claim", "comment", "run"})
+WATCHED_KINDS = frozenset({"approval", "claim", "comment", "preview", "run"})
 
 
 class Malformed(Exception):

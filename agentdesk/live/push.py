@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from agentdesk.live.sender import Hint, sender
 
-type Kind = Literal["approval", "claim", "comment", "row", "run"]
+type Kind = Literal["approval", "claim", "comment", "preview", "row", "run"]
 type PartOfRun = Literal["step", "call"]
 
 

@@ -127,7 +127,7 @@ def push_row(approval_id: str, version: int) -> tuple[int, str] | None:
 
 def push_unrendered(approval_id: str, version: int) -> tuple[int, str] | None:
     """Pages that show it fetch it over HTTP: who looks after it, for what can be done about that differs from viewer to viewer;
-    comments, for most of those who see the approval have its page not open."""
+    comments and previews, for most of those who see the approval have its page not open."""
     return version, ""
 
 
@@ -221,3 +221,4 @@ def register() -> None:
     registry.register("row", visible_ids, push_row)
     registry.register("claim", visible_ids, push_unrendered)
     registry.register("comment", visible_ids, push_unrendered)
+    registry.register("preview", visible_ids, push_unrendered)

@@ -29,6 +29,7 @@ from approvals.web import display, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
+from approvals.web.previewing import render_preview
 from approvals.web.reading import state_of, vote_words
 from approvals.web.schemas import ABSENT, schema_like
 
@@ -127,6 +128,7 @@ def render_panel(
         "holds_typing": bool(kept) or (attempt is not None and (attempt.form is not None or any(attempt.typed.values()))),
     }
     if has_forms:
+        context["preview_part"] = render_preview(request, approval)
         context |= _proof(request, user, approval)
         context |= _acts(approval, attempt, card if card is not None else render_card(approval))
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())

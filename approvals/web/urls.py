@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import batch, comments, held, saved, standing, triaging, views, working
+from approvals.web import batch, comments, held, previewing, saved, standing, triaging, views, working
 
 app_name = "approvals"
 urlpatterns = [
@@ -19,6 +19,8 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/preview/", triaging.preview, name="preview"),
     path("approvals/<uuid:approval_id>/triage/", triaging.part, name="triage"),
     path("approvals/<uuid:approval_id>/triage/act/", triaging.act, name="triage_act"),
+    path("approvals/<uuid:approval_id>/would/", previewing.shown, name="preview_of"),
+    path("approvals/<uuid:approval_id>/would/ask/", previewing.ask, name="ask_preview"),
     path("approvals/<uuid:approval_id>/comments/", comments.listed, name="comments"),
     path("approvals/<uuid:approval_id>/comments/add/", comments.add, name="comment"),
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),

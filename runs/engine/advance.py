@@ -41,6 +41,7 @@ from runs.engine.recorder import Event, Recorder
 from runs.engine.registry import LoadedAgent
 from runs.errors import RunError
 from runs.models import PinnedAnswer, Run, Step
+from runs.queues import ADVANCE
 from runs.states import ENDED, RunStatus, StepKind, StepStatus
 from runs.tools import endings
 from runs.tools.context import AttemptLost, DeskUnavailable, LimitReached, RunContext
@@ -354,7 +355,7 @@ def _settle(claim: Claim, end: End, seconds: float) -> bool:
         fields["counters"] = {**claim.run.counters, **end.counters, **deaths, "recount": False}
     if end.status == RunStatus.QUEUED:  # this process ends; another goes on at once
         if claims.release(claim, end.status, **fields) is not None:
-            hint(lifecycle.ADVANCE, str(claim.run.pk))
+            hint(ADVANCE, str(claim.run.pk))
         return False
     if end.status not in ENDED:
         return bool(claims.release(claim, end.status, because=end.because, **fields))

@@ -15,9 +15,10 @@ from agentdesk.live.push import hint, push
 from approvals.models import Decision
 from runs import notices
 from runs.engine.locks import ALIVE
-from runs.lifecycle import ADVANCE, SOURCE
+from runs.lifecycle import SOURCE
 from runs.limits import CONCURRENT_RUNS
 from runs.models import Run
+from runs.queues import ADVANCE
 from runs.states import ENDED, RunStatus, run_sources_of
 
 POISON = 6  # deaths of a worker under one run, after which nobody tries again
