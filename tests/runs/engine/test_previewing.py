@@ -8,7 +8,7 @@ import pytest
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from approvals import previews
-from approvals.models import Approval, Tool
+from approvals.models import Approval, Preview, Tool
 from runs.engine import previewing, registry
 from runs.models import Run, Step, ToolCall
 from runs.states import CallStatus, RunStatus
@@ -21,7 +21,7 @@ def waiting(engine: Engine, to: str = "ada") -> tuple[Run, Approval]:
     return run, approval
 
 
-def preview(engine: Engine, approval: Approval) -> previews.Preview:
+def preview(engine: Engine, approval: Approval) -> Preview:
     previews.ask(approval.pk, actor=Actor.of(engine.reviewer, "web"))
     previewing.make(approval.pk)
     found = previews.of(approval)
@@ -75,7 +75,9 @@ def test_one_that_cannot_say_is_told_so(engine: Engine, monkeypatch: pytest.Monk
     assert error is not None
     assert error["kind"] == kind
     assert not engine.effects("service")
-    assert AuditEntry.objects.get(action="approval.previewed").after["error"] == kind
+    after = AuditEntry.objects.get(action="approval.previewed").after
+    assert after is not None
+    assert after["error"] == kind
 
 
 def test_nothing_is_made_that_nobody_waits_for(engine: Engine) -> None:
