@@ -60,8 +60,8 @@ LIMITS: dict[str, Limit] = {
         gettext_lazy("Its models have read and written %(limit)s tokens or more."),
     ),
     "cost": Limit(
-        gettext_lazy("Most cost of model calls (money, in each currency of the price table)"),
-        gettext_lazy("Its model calls have cost %(limit)s or more."),
+        gettext_lazy("Most cost of model and tool calls (money, in each currency)"),
+        gettext_lazy("Its model and tool calls have cost %(limit)s or more."),
         is_money=True,
     ),
     "output_chars": Limit(

@@ -22,7 +22,8 @@ from approvals.models import Tool
 from approvals.policy.fences import label_problems
 
 LABELS = [
-    "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "undo_seconds", "timeout_seconds", "hold_seconds",
+    "effect", "egress", "risk", "idempotent", "dry_run", "undo_tool", "undo_seconds", "cost", "currency",
+    "timeout_seconds", "hold_seconds",
     "retries",
 ]  # fmt: skip
 BREAKER = ["breaker_failures", "breaker_seconds"]

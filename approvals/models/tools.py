@@ -60,6 +60,11 @@ class Tool(Switched):
         help_text=_("Seconds after it ran in which a call can be taken back. Empty: always."),
     )  # fmt: skip
     risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
+    cost = models.DecimalField(
+        max_digits=14, decimal_places=6, null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text=_("What one try of a call costs. Counts towards the limit of a run's cost. Empty: nothing."),
+    )  # fmt: skip
+    currency = models.CharField(max_length=12, default="USD", help_text=_("Of the cost, such as USD."))
     timeout_seconds = models.PositiveIntegerField(default=60)
     hold_seconds = models.PositiveIntegerField(
         null=True,

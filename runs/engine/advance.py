@@ -329,7 +329,7 @@ class _Attempt:
             run_id=run.pk, attempt=self.claim.attempt, agent=run.agent.slug, agent_version=run.agent_version,
             team_id=run.team_id, requester_id=run.requester_id, title=run.title,
             subject="" if run.undoes_id else pauses.subject_of(run_input),
-            run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call,
+            run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call, on_cost=budget.spend,
             scope=run.scope, tools=run.tools, outside_scope=run.agent.outside_scope, input_untrusted=run.agent.input_untrusted,
             parent_id=run.parent_id, undoes=run.undoes_id,
         )  # fmt: skip

@@ -77,6 +77,15 @@ class Budget:
         money = {"cost": format(cost, "f"), "currency": price.currency} if price and cost is not None else {}
         return {**tokens, **money}
 
+    def spend(self, currency: str, amount: Decimal) -> None:
+        """A tool is about to be tried, which costs this. A run that is over its limit with it ends after its present step."""
+        with self._guard:
+            was = self.reached
+            self.cost[currency] = self.cost.get(currency, Decimal(0)) + amount
+            self._look()
+        if self.reached is not was:
+            self.on_reached()
+
     def measure(self, text: str) -> None:
         """A model has written this. It stays in the thread, for it is paid for, and the run ends after its step."""
         if len(text) > self.limits["output_chars"]:
@@ -116,7 +125,8 @@ def usage_of(message: BaseMessage | None) -> Usage | None:
 
 
 def recounted(run: Run) -> dict[str, Any]:
-    """The counters of a run whose last worker died before it wrote them: from its steps, which are written as it goes."""
+    """The counters of a run whose last worker died before it wrote them: from its steps and calls, written
+    as it goes."""
     used: dict[str, Any] = {"model_calls": 0, "input_tokens": 0, "output_tokens": 0, "calls_of_unknown_cost": 0}
     cost: dict[str, Decimal] = {}
     facts = ("status", "data__input_tokens", "data__output_tokens", "data__cost", "data__currency")
@@ -128,4 +138,6 @@ def recounted(run: Run) -> dict[str, Any]:
             cost[currency] = cost.get(currency, Decimal(0)) + Decimal(money)
         elif status == StepStatus.DONE:
             used["calls_of_unknown_cost"] += 1
+    for currency, money in run.calls.filter(cost__isnull=False).values_list("currency", "cost"):
+        cost[currency] = cost.get(currency, Decimal(0)) + (money or 0)
     return {**used, "cost": {currency: format(sum_, "f") for currency, sum_ in cost.items()}}

@@ -52,9 +52,6 @@ class Agent(Switched):
         default=dict, blank=True, help_text=_("Given to its graph at each run: {configurable, tags, metadata}.")
     )
     context = models.JSONField(default=dict, blank=True, help_text=_("Values for the graph's context_schema."))
-    rules_answer_interrupts = models.BooleanField(
-        default=False, help_text=_("A rule may answer this agent's own questions without a person.")
-    )
     partial_answers = models.CharField(
         max_length=4, choices=PartialAnswers, default=PartialAnswers.WAIT,
         help_text=_("Several questions wait at once, and one of them is decided."),

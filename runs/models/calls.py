@@ -43,6 +43,8 @@ class ToolCall(models.Model):
     error = models.JSONField(null=True, help_text="{kind, message, retryable, hint}.")
     attempt = models.PositiveIntegerField(default=0, help_text="Attempt of the run that executes it.")
     tries = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=18, decimal_places=6, null=True, help_text="Of all tries, as its tool was labelled.")
+    currency = models.CharField(max_length=12, blank=True)
     failed_tries = models.JSONField(default=list, help_text="[{try, at, error}] of tries that were followed by another.")
     revision = models.PositiveBigIntegerField(default=1, editable=False, help_text="Rises with every change; a trigger counts.")
     proposed_at = models.DateTimeField(auto_now_add=True)

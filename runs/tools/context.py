@@ -7,6 +7,7 @@ also reaches graphs that a tool runs inside itself, and it never enters a checkp
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -60,6 +61,7 @@ class RunContext:
     lineage: list[UUID] | None = None  # the run and all that it was forked from, once they were looked up
     inputs: list[Any] | None = None  # of all its turns, once they were looked up
     on_call: Callable[[UUID, str, str, str], None] = lambda *_: None  # row, tool, outcome, task id
+    on_cost: Callable[[str, Decimal], None] = lambda *_: None  # currency, amount
     is_ending: Callable[[], bool] = lambda: False  # whether the graph is asked to go no further
     groups: dict[str, "Siblings"] = field(default_factory=dict)
 

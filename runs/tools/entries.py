@@ -1,6 +1,7 @@
 """What the gate asks the ledger about a call, and what the ledger answers."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,7 @@ class Execute:
     tool: UUID | None = None  # the row of the tool, for its circuit breaker
     is_troubled: bool = False  # its breaker has to be told of a success too
     retries: int = 0  # further tries of a call that is idempotent and fails with an error that may pass
+    cost: tuple[str, Decimal] | None = None  # currency and amount of one try
     marks: bool = False  # the result is untrusted, and the model is to know
 
 

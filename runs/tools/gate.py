@@ -132,6 +132,8 @@ async def _execute(
 
     async def once() -> Tried:
         nonlocal is_troubled
+        if entry.cost is not None:
+            ctx.on_cost(*entry.cost)
         done = await _try(ctx, entry, proposal, changed, run)
         fault = done.error if done.error is not None and done.error.is_fault else None
         if entry.tool is not None and (is_troubled or fault is not None):

@@ -103,7 +103,9 @@ def try_again(ctx: RunContext, row_id: UUID, failed: dict[str, Any]) -> bool:
     if _denied_now(ctx, row, tool, decode(row.approved_args)) or breakers.seconds_left(tool, row.pk, ctx.run_id):
         return False
     entry = {"try": row.tries, "at": timezone.now().isoformat(), "error": failed}
-    ToolCall.objects.filter(pk=row_id).update(tries=row.tries + 1, failed_tries=[*row.failed_tries, entry])
+    ToolCall.objects.filter(pk=row_id).update(
+        tries=row.tries + 1, failed_tries=[*row.failed_tries, entry], **_cost(tool, row.tries + 1)
+    )
     record_call(ctx, row, "call.retried", after={"try": row.tries + 1, "error": failed["kind"]}, content={"error": failed})
     push("call", row_id, 0, run=ctx.run_id)
     return True
@@ -300,7 +302,7 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
         return _broken(ctx, row, tool, left)
     calls.move(
         ctx.run_id, row.pk, CallStatus.EXECUTING, attempt=ctx.attempt, tries=row.tries + 1, started_at=timezone.now(),
-        executed_args=row.approved_args, executed_digest=row.approved_digest,
+        executed_args=row.approved_args, executed_digest=row.approved_digest, **_cost(tool, row.tries + 1),
     )  # fmt: skip
     record_call(
         ctx,
@@ -313,7 +315,13 @@ def _begin(ctx: RunContext, row: ToolCall, tool: Tool, now: Now) -> Entry:
     return Execute(
         row.pk, args, tool.timeout_seconds, tool.idempotent, tool.idempotent or tool.effect == "read", modified, tool.pk,
         breakers.is_troubled(tool), tool.retries if tool.idempotent and tool.labels_from != "run" else 0, marks=_marks(tool),
+        cost=(tool.currency, tool.cost) if tool.cost else None,
     )  # fmt: skip
+
+
+def _cost(tool: Tool, tries: int) -> dict[str, Any]:
+    """What so many tries of a call cost, as the columns of its row."""
+    return {"cost": tool.cost * tries, "currency": tool.currency} if tool.cost else {}
 
 
 def _marks(tool: Tool) -> bool:

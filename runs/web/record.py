@@ -40,7 +40,7 @@ def given(run: Run) -> tuple[str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What model calls of known price have cost in one currency."""
+    """What model and tool calls of known price have cost in one currency."""
 
     currency: str
     sum: Decimal
@@ -71,9 +71,13 @@ def spent(run: Run) -> Spent:
     for *_tokens, cost, currency, _status in models:
         if cost is not None:
             sums[currency] = sums.get(currency, Decimal(0)) + Decimal(cost)
+    calls = list(run.calls.values_list("cost", "currency"))
+    for cost, currency in calls:
+        if cost is not None:
+            sums[currency] = sums.get(currency, Decimal(0)) + cost
     used = {
         "model_calls": len(models),
-        "tool_calls": run.calls.count(),
+        "tool_calls": len(calls),
         "tokens": read + written,
         "active_seconds": int(run.active_seconds),
     }

@@ -121,7 +121,7 @@ def test_an_admin_labels_a_tool(cast: Cast):
     client = signed_in(cast.admin)
     form = {
         "effect": "irreversible", "risk": "high", "timeout_seconds": "30", "retries": "2", "breaker_failures": "5",
-        "breaker_seconds": "60", "undo_tool": "", "enabled": "on",
+        "breaker_seconds": "60", "undo_tool": "", "currency": "USD", "enabled": "on",
         "schema": "{}", "team": str(cast.warehouse.pk), "name": "other",
     }  # fmt: skip
     assert client.post(address(Tool, "change", tool.pk), form).status_code == 302

@@ -87,6 +87,7 @@ def test_a_form_does_not_switch(cast: Cast, tool: Tool):
         "breaker_failures": "5",
         "breaker_seconds": "60",
         "undo_tool": "",
+        "currency": "USD",
     }
     assert signed_in(cast.admin).post(reverse("admin:approvals_tool_change", args=[tool.pk]), form).status_code == 302
     tool.refresh_from_db()

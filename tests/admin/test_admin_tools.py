@@ -76,6 +76,7 @@ def test_labelling_a_tool_does_not_accept_it(cast: Cast, tool: Tool):
         "breaker_failures": "5",
         "breaker_seconds": "60",
         "undo_tool": "",
+        "currency": "USD",
         "enabled": "on",
     }
     assert signed_in(cast.admin).post(page_of(tool), form).status_code == 302
@@ -110,6 +111,7 @@ def test_the_front_page_names_tools_that_nobody_knows_or_that_changed(cast: Cast
         "breaker_failures": "5",
         "breaker_seconds": "60",
         "undo_tool": "",
+        "currency": "USD",
     }
     assert client.post(page_of(unknown), form).status_code == 302
     assert client.post(accept_of(tool), {"version": tool.code_version}).status_code == 302
@@ -127,7 +129,7 @@ def test_trying_a_rule_says_that_the_tool_changed(cast: Cast, tool: Tool):
 
 FENCED = {
     "effect": "read", "risk": "low", "timeout_seconds": "30", "retries": "2", "breaker_failures": "5",
-    "breaker_seconds": "60", "undo_tool": "",
+    "breaker_seconds": "60", "undo_tool": "", "currency": "USD",
     "results": "untrusted", "marks_results": "on",
     "data": "customer data", "scope_of": '{"order_id": "order"}', "recipients_at": '["to"]', "recipients": '["*.example.com"]',
     "beyond": "deny",

@@ -35,7 +35,10 @@ def some_rule(random: Random, number: int) -> dict[str, Any]:
     ]  # fmt: skip
     verdict = random.choice(["allow", "ask", "ask", "deny"])
     mode = random.choice(["active", "active", "active", "shadow", "off"])
-    return rule(verdict, name=f"rule {number}", conditions=conditions, mode=mode, count=random.randint(1, 3), priority=number)
+    made: dict[str, Any] = rule(
+        verdict, name=f"rule {number}", conditions=conditions, mode=mode, count=random.randint(1, 3), priority=number
+    )
+    return made
 
 
 def some_args(random: Random) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def holds(condition: dict[str, Any], args: dict[str, Any]) -> bool | None:
     op, wanted, name = condition["op"], condition["value"], condition["path"]
     actual = args.get(name)
     if op == "exists":
-        return (name in args and actual is not None) == wanted
+        return bool((name in args and actual is not None) == wanted)
     if actual is None:
         return None
     one, other = number(actual), number(wanted)
@@ -65,7 +68,7 @@ def holds(condition: dict[str, Any], args: dict[str, Any]) -> bool | None:
             return None
         if one is not None and other is not None:
             return one == other
-        return actual == wanted if isinstance(actual, str) and isinstance(wanted, str) else None
+        return bool(actual == wanted) if isinstance(actual, str) and isinstance(wanted, str) else None
     if one is None or other is None:
         return None
     return {"<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other}[op]

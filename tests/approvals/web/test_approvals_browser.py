@@ -97,6 +97,7 @@ def test_a_decided_row_lingers_though_a_list_without_it_comes(open_as, people):
     look_again(page)
     expect(row_of(page, first)).to_contain_text("Approved by Sam Ashby")
     expect(row_of(page, other)).to_be_visible()
+    page.wait_for_function("(id) => document.getElementById(id).goneAt", arg=f"row-{first.pk}")  # it lingers from then on
     page.clock.set_fixed_time(now + timedelta(seconds=6))
     expect(row_of(page, first)).to_have_count(0, timeout=20_000)
 

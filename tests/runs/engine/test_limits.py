@@ -21,6 +21,7 @@ from runs.limits import limits_of
 from runs.models import Agent, ModelPrice, Run, Step, ToolCall
 from runs.states import RunStatus
 from runs.tools.context import LimitReached
+from runs.web.record import spent
 from tests.runs.engine.conftest import Engine
 
 PAY = {"name": "pay", "args": {"to": "ada", "amount": "12.50"}}
@@ -144,6 +145,20 @@ def test_it_stops_at_its_limit_of_money(engine: Engine) -> None:
     lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"cost": Decimal("7.5")})
     run = engine.advance(run)
     assert (run.status, run.limits["granted"]) == (RunStatus.SUCCEEDED, {"cost": "7.5"})
+
+
+def test_what_a_tool_costs_counts_for_each_try_and_stops_the_run(engine: Engine) -> None:
+    Rule.objects.create(name="allow look_up", action="look_up", verdict="allow")
+    publish(None, "test")
+    Tool.objects.filter(agent="teller", name="look_up").update(cost=Decimal("0.40"), currency="EUR")
+    turns = [[{"name": "look_up", "args": {"name": name}}] for name in ("x", "y", "z")]
+    run = engine.script("teller", *turns, lower={"cost": "0.80"})
+    assert (run.status, run.stop_reason) == (RunStatus.STOPPED, "limit:cost")
+    assert [(call.cost, call.currency) for call in ToolCall.objects.filter(run=run)] == [(Decimal("0.40"), "EUR")] * 2
+    assert [one.text for one in spent(run).costs if one.currency == "EUR"] == ["0.8"]
+    run = lifecycle.continue_(run.pk, actor=Actor.of(engine.operator), more={"cost": "0.30"})
+    run = engine.advance(run)
+    assert (run.stop_reason, ToolCall.objects.filter(run=run).count()) == ("limit:cost", 3), "counted anew from its calls"
 
 
 def test_a_run_is_started_with_lower_limits_and_never_with_higher_ones(engine: Engine) -> None:
