@@ -13,7 +13,7 @@ from approvals import access
 from approvals.decisions import Outcome
 from approvals.models import Approval, Decision, Review
 from approvals.policy.record import would_be
-from approvals.policy.requirements import freeze, progress
+from approvals.policy.requirements import Requirements, freeze, progress
 from approvals.states import REFUSING, Verdict
 from approvals.votes import (
     Post,
@@ -33,17 +33,15 @@ from approvals.votes import (
 
 def draft(approval: Approval, *, actor: Actor, **post: Unpack[Post]) -> Outcome:
     """What ``decide`` would make of this post now. Nothing is written, and ``decision`` is not saved; it is there before the
-    last vote too (``have`` of ``need`` with this one). Raises what ``decide`` raises."""
+    last vote too (``have`` of ``need`` with this one). Raises what ``decide`` raises, but for who has to confirm that it is
+    them first."""
     vote = vote_of(actor, **post)
     check_person(approval, vote)
     check_current(approval, vote)
     check_verdict(approval, vote)
     final = changed_args(approval, vote) if vote.verdict == Verdict.MODIFY else decode(approval.args)
     bound = digest_with(approval, final)
-    requirements = freeze(approval.requirements, approval.team_id)
-    if bound != approval.digest:
-        judged = would_be(facts_with(approval, final), approval.source, approval.source_ref, of=approval.evaluation)
-        requirements = united(approval, judged.effect, judged.requirements, [rule.as_json() for rule in judged.rules])
+    requirements = required_for(approval, final)
     voters = {vote.user.pk}
     if bound == approval.digest and requirements["count"] > 1:
         mine = Review(version=approval.version, verdict=vote.verdict, digest=digest_of_vote(approval, vote))
@@ -57,6 +55,14 @@ def draft(approval: Approval, *, actor: Actor, **post: Unpack[Post]) -> Outcome:
         decided_by_label=actor.label[:200], decided_at=timezone.now(),
     )  # fmt: skip
     return Outcome(approval, decision, need if vote.verdict in REFUSING else have, need)
+
+
+def required_for(approval: Approval, args: dict[str, Any]) -> Requirements:
+    """What approving with these arguments would need. Nothing is written. Raises NotAllowed where a rule denies them."""
+    if digest_with(approval, args) == approval.digest:
+        return freeze(approval.requirements, approval.team_id)
+    judged = would_be(facts_with(approval, args), approval.source, approval.source_ref, of=approval.evaluation)
+    return united(approval, judged.effect, judged.requirements, [rule.as_json() for rule in judged.rules])
 
 
 def _as_stored(value: Json) -> Any:

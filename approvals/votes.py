@@ -138,8 +138,13 @@ def changed_args(approval: Approval, vote: Vote) -> dict[str, Any]:
     """The arguments as the sender changed them, in the types of those asked. Raises InvalidAnswer."""
     if not isinstance(vote.args, Mapping):
         raise InvalidAnswer({"args": [_("The changed arguments are needed.")]})
+    return args_from(approval, vote.args)
+
+
+def args_from(approval: Approval, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that ``sent`` means: what is masked in it is what it was, and types are kept. Raises InvalidAnswer."""
     exact = decode(approval.args)
-    args: dict[str, Any] = answers.keep_types(exact, masking.restored(exact, dict(vote.args)))
+    args: dict[str, Any] = answers.keep_types(exact, masking.restored(exact, dict(sent)))
     errors = answers.problems(approval.args_schema, args)
     told = _("A secret in this is masked. Reveal it before you change the text around it.")
     if errors := errors | {path: [told] for path in masking.left_masked(exact, args)}:

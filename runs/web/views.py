@@ -198,12 +198,14 @@ def _story(request: HttpRequest, run: Run) -> dict[str, Any]:
         steps = steps.filter(pk__lt=min(int(before[:20]), 2**63 - 1))
     found = list(steps[: LINES + 1])
     shown = found[:LINES][::-1]
-    calls = list(loaded().filter(run=run).order_by("-proposed_at", "-id")[:CALLS])[::-1]
+    newest = list(loaded().filter(run=run).order_by("-proposed_at", "-id")[: CALLS + 1])
+    calls = newest[:CALLS][::-1]
     return {
         "run": run,
         "head": render_run(run),
         "lines": [render_line(line) for line in in_order(lines(shown))],
         "calls": [render_call(call) for call in calls],
+        "calls_shown": CALLS if len(newest) > CALLS else None,
         "earlier": shown[0].pk if len(found) > LINES else None,
         "is_newest": not before,
     }

@@ -81,7 +81,8 @@ def test_a_circuit_is_shown_to_admins_and_operators(cast: Cast, tool: Tool):
 def test_what_an_admin_sets_is_on_record(cast: Cast, tool: Tool):
     page = reverse("admin:approvals_tool_change", args=[tool.pk])
     form = {
-        "effect": "write", "risk": "low", "undo_tool": "", "currency": "USD", "timeout_seconds": "5", "retries": "1", "breaker_failures": "0",
+        "effect": "write", "risk": "low", "undo_tool": "", "currency": "USD", "timeout_seconds": "5", "retries": "1",
+        "breaker_failures": "0",
         "breaker_seconds": "10",
     }  # fmt: skip
     client = signed_in(cast.admin)

@@ -333,6 +333,29 @@ def test_it_says_offline_and_catches_up_afterwards(open_as, people, web):
     expect(page.locator("#panel")).to_contain_text("Approved by Sam Ashby")
 
 
+def test_what_is_grave_cannot_be_approved_while_the_connection_is_lost(open_as, people, web):
+    team, reviewer, _second = people
+    approval = ask(team, risk="high", reason="The tent arrived torn.")
+    page = open_as(reviewer, page_of(approval))
+    is_live(page)
+    approve = page.get_by_role("button", name=re.compile("Approve refund"))
+    page.get_by_role("heading", name="Why").scroll_into_view_if_needed()
+    expect(approve).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
+    page.get_by_label("Reason, kept on record").first.fill("Checked.")
+    web.kill("web", signal.SIGKILL)
+    expect(approve).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_text("The connection is lost. What stands here may be old")).to_be_visible()
+    approve.click(force=True)
+    web.restart("web")
+    expect(page.locator("#wire")).to_have_text("Live", timeout=30_000)
+    expect(approve).not_to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_text("You can approve now.")).to_be_visible()
+    assert not Decision.objects.filter(approval=approval).exists()
+    expect(page.get_by_label("Reason, kept on record").first).to_have_value("Checked.")
+    approve.click()
+    expect(page.get_by_role("complementary", name="Outcome")).to_contain_text("Approved by Robin Vale")
+
+
 def test_it_keeps_what_was_typed_when_the_session_ends(open_as, people):
     team, reviewer, _second = people
     page = open_as(reviewer, page_of(ask(team)))

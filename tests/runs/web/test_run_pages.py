@@ -452,3 +452,18 @@ def test_it_masks_secrets_and_shows_them_once_to_operators_with_an_entry(client,
     assert AuditEntry.objects.get(action="run.revealed").actor_id == cast.operator.pk
     assert "hunter" not in client.get(f"/runs/{run.pk}/").content.decode()
     assert "hunter" not in client.get("/runs/").content.decode()
+
+
+def test_a_run_of_many_calls_says_that_it_shows_the_last_ones_only(client, cast, monkeypatch):
+    from runs.web import views
+
+    monkeypatch.setattr(views, "CALLS", 2)
+    run = make_run(cast)
+    calls = [make_call(run, call_id=f"call_{number}") for number in range(2)]
+    client.force_login(cast.operator)
+    address = f"/runs/{run.pk}/"
+    assert "Only the last" not in client.get(address).text
+    calls.append(make_call(run, call_id="call_2"))
+    page = client.get(address).text
+    assert "Only the last 2 calls are shown here." in page
+    assert [str(call.pk) in page for call in calls] == [False, True, True]

@@ -1,0 +1,78 @@
+"""What changed arguments mean under the rules, told while they are typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from agentdesk.people.models import Team, User
+from approvals import access
+from approvals.drafts import required_for
+from approvals.errors import InvalidAnswer, NotAllowed
+from approvals.models import Approval
+from approvals.policy.requirements import Requirements, freeze
+from approvals.votes import args_from
+from approvals.web.fragments import load
+from approvals.web.panel import modify_form
+from approvals.web.signed_in import signed_in
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """``denied``: why nobody may approve it so. ``lines``: what it needs that it did not need before."""
+
+    denied: str = ""
+    lines: list[str] = field(default_factory=list)
+    is_known: bool = True  # False: the form cannot be read yet
+
+
+@signed_in
+@require_POST
+def meaning(request: HttpRequest, approval_id: UUID) -> HttpResponse:
+    """The form as it stands decides nothing: it is judged as the decision would judge it."""
+    approval = load(approval_id)
+    if approval is None or not isinstance(request.user, User) or not access.may_see(request.user, approval):
+        raise Http404
+    if not approval.is_pending or access.why_not(request.user, approval) is not None:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)  # the panel says it, and is on its way
+    return render(request, "approvals/_meaning.html", {"meaning": meaning_of(request.POST, approval)})
+
+
+def meaning_of(data: Mapping[str, str], approval: Approval) -> Meaning:
+    """What approving with the arguments in the form would need beyond what is needed now."""
+    form = modify_form(approval, data)
+    if form is None or not form.is_valid():
+        return Meaning(is_known=False)
+    try:
+        needed = required_for(approval, args_from(approval, form.cleaned_args()))
+    except InvalidAnswer:
+        return Meaning(is_known=False)  # said at its field, once it is sent
+    except NotAllowed as refused:
+        return Meaning(denied=str(refused))
+    return Meaning(lines=_more(freeze(approval.requirements, approval.team_id), needed))
+
+
+def _more(now: Requirements, then: Requirements) -> list[str]:
+    lines: list[str] = []
+    if then["count"] > now["count"]:
+        text = ngettext(
+            "With these arguments %(then)d approval is needed instead of %(now)d.",
+            "With these arguments %(then)d approvals are needed instead of %(now)d.", then["count"],
+        )  # fmt: skip
+        lines.append(text % {"then": then["count"], "now": now["count"]})
+    if further := set(then["teams"]) - set(now["teams"]):
+        names = ", ".join(Team.objects.filter(pk__in=further).order_by("name").values_list("name", flat=True))
+        lines.append(_("Reviewers of %(teams)s have to agree, too.") % {"teams": names})
+    if then["second_factor"] and not now["second_factor"]:
+        lines.append(_("Whoever approves it has to confirm with a second factor."))
+    if then["message_required"] and not now["message_required"]:
+        lines.append(_("A reason has to be given."))
+    if now["self_approval"] and not then["self_approval"]:
+        lines.append(_("Who asked for it may not approve it any more."))
+    return lines
