@@ -56,6 +56,7 @@ def test_a_reviewer_changes_the_amount_and_the_run_goes_on_with_exactly_that(fre
     modify = act(page, "Modify refund")
     modify.get_by_label("Amount").fill("212.50")
     expect(modify.get_by_text("Your changes")).to_be_visible()
+    expect(modify.get_by_text("Under the rules this needs nobody else.")).to_be_visible()
     expect(modify.get_by_role("listitem").filter(has_text="Amount")).to_have_text(re.compile("240.00.*212.50"))
     modify.get_by_label("Reason, kept on record").fill("The lamp's cable is fine: the shade only.")
     modify.get_by_role("button", name="Approve with 1 change").click()
