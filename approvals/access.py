@@ -45,6 +45,8 @@ def why_not(user: User, approval: Approval) -> str | None:
         return _("Only reviewers of %(teams)s decide this.") % {"teams": names}
     if approval.requester_id == user.pk and not approval.requirements.get("self_approval"):
         return _("You asked for this yourself, so somebody else decides.")
+    if approval.owner_id == user.pk and not approval.requirements.get("self_approval"):
+        return _("You answer for this agent, so somebody else decides.")
     if approval.requirements.get("second_factor") and not has_second_factor(user):
         return _("This needs a second factor. Set one up in your profile first.")
     return None

@@ -96,7 +96,7 @@ def _ask(question: Question, actor: Actor, user: User) -> Asked:
             after={"reason": off, "source_ref": question.source_ref},
         )  # fmt: skip
         return Asked(RuleVerdict.DENY, None, None, new=False, because=off)
-    evaluation = evaluate_action(_facts(question, team, tool), sources.API, question.source_ref)
+    evaluation = evaluate_action(_facts(question, team, tool, user), sources.API, question.source_ref)
     if evaluation.verdict != RuleVerdict.ASK:
         return Asked(evaluation.verdict, None, evaluation.pk, new=False)
     approval, new = request_approval(_question(question, request_key, team, tool, evaluation, user), actor=actor)
@@ -128,14 +128,14 @@ def _tool(question: Question, team: Team) -> Tool:
     return tools.seen(question.agent, team.pk, code)
 
 
-def _facts(question: Question, team: Team, tool: Tool) -> Facts:
+def _facts(question: Question, team: Team, tool: Tool, user: User) -> Facts:
     is_bare = not question.args_schema and bool(tool.accepted_schema_version)  # nothing has checked its arguments
     return Facts(
         agent=question.agent, team_id=team.pk, action=question.action, args=question.args, effect=tool.effect,
         egress=tool.egress, risk=_risk(question, tool), tool_known=tool.labels_from != "run",
         schema_changed=tool.is_changed or is_bare, run_input=None,
         schema_version=_schema_version(question), confidence=question.confidence,
-        bounds=tools.bounds_of(tool),
+        bounds=tools.bounds_of(tool), requester=user.pk,
     )  # fmt: skip
 
 

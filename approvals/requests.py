@@ -56,6 +56,7 @@ class Ask:
     evaluation: Evaluation | None = None
     policy_version: int | None = None
     requester_id: UUID | None = None
+    owner_id: UUID | None = None
     follows_id: UUID | None = None
 
     @property
@@ -259,7 +260,8 @@ def _create(ask: Ask) -> Approval:
         allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
         response_schema=encode(ask.response_schema), risk=ask.risk, effect=ask.effect, egress=ask.egress,
         requirements=requirements, evaluation=ask.evaluation,
-        policy_version=ask.policy_version, requester_id=ask.requester_id, follows_id=ask.follows_id,
+        policy_version=ask.policy_version, requester_id=ask.requester_id, owner_id=ask.owner_id,
+        follows_id=ask.follows_id,
         expires_at=expiry(ask.kind, requirements), remind_at=reminder(requirements),
     )  # fmt: skip
 

@@ -185,7 +185,7 @@ def use(approval: Approval) -> Decision | None:
     if facts.doubts() or facts.crossed():
         return None
     for standing in candidates:
-        if standing.code_version != version or standing.owner_id == approval.requester_id:
+        if standing.code_version != version or standing.owner_id in (approval.requester_id, approval.owner_id):
             continue
         if not fits(standing, approval, facts) or access.why_not(standing.owner, approval) is not None:
             continue

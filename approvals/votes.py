@@ -161,7 +161,8 @@ def facts_with(approval: Approval, args: dict[str, Any]) -> Facts:
         egress=approval.egress, risk=approval.risk, schema_version=approval.schema_version,
         run_input=asked.run_input if asked else None, confidence=asked.confidence if asked else None,
         origins=asked.origins.changed(asked.args, args) if asked and asked.origins else None,
-        bounds=asked.bounds if asked else Bounds(),
+        bounds=asked.bounds if asked else Bounds(), requester=approval.requester_id,
+        reporter=asked.reporter if asked else None,
     )  # fmt: skip
 
 

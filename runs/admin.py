@@ -26,7 +26,7 @@ from runs.limits import LIMITS, MOST, field_of, stored
 from runs.models import Agent, ModelPrice, PinnedAnswer, Run, Step, ToolCall
 
 EDITABLE = [
-    "name", "description", "team", "dry_run", "limits", "partial_answers", "config", "context",
+    "name", "description", "team", "owner", "dry_run", "limits", "partial_answers", "config", "context",
     "input_untrusted", "outside_scope",
 ]  # fmt: skip
 PRICED = ["provider", "model", "input_price", "output_price", "cached_price", "currency", "valid_from", "note"]
@@ -49,7 +49,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
 
     class Meta:
         model = Agent
-        fields = ["name", "description", "team", "dry_run", "partial_answers", "config", "context",
+        fields = ["name", "description", "team", "owner", "dry_run", "partial_answers", "config", "context",
                   "input_untrusted", "outside_scope"]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -85,7 +85,7 @@ class AgentAdmin(TeamScoped):
     search_fields = ["name", "slug"]
     readonly_fields = [*SWITCH, "slug", "manifest", "graph", "code_version", "loaded_at", "load_error"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "description", "team", "partial_answers"]}),
+        (None, {"fields": ["name", "slug", "description", "team", "owner", "partial_answers"]}),
         (_("What it reads and what its runs are about"), {"fields": ["input_untrusted", "outside_scope"]}),
         (_("Switch"), {"fields": ["dry_run", *SWITCH]}),
         (_("Limits of its runs; empty: the desk's default"), {"fields": list(LIMITS)}),

@@ -23,6 +23,7 @@ LABELS = {
     ">": _("is more than"),
     ">=": _("is at least"),
     "in": _("is one of"),
+    "domain-in": _("goes to one of the domains"),
     "contains": _("contains"),
     "starts": _("starts with"),
     "ends": _("ends with"),
@@ -35,7 +36,10 @@ LABELS = {
 }
 SPARE_ROWS = 3
 MOST_ROWS = 100
-FACTS = ["@time", "@weekday", "@confidence", "@count.1h", "@count.run", "@sum.1d.amount", "@effect", "@egress", "@risk"]
+FACTS = [
+    "@time", "@weekday", "@confidence", "@count.1h", "@count.run", "@sum.1d.amount", "@effect", "@egress", "@risk",
+    "@reporter.email",
+]  # fmt: skip
 PLAIN_TEXT = {"contains", "starts", "ends", "glob", "length", "between", "from"}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
@@ -48,7 +52,7 @@ def value_of(op: str, text: str) -> Any:
         return text
     if op in ("exists", "untrusted"):
         return {"": True, "true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
-    if op == "in":
+    if op in ("in", "domain-in"):
         with suppress(ValueError):
             if text.startswith("["):
                 return json.loads(text)

@@ -89,6 +89,10 @@ class Approval(models.Model):
         help_text="The question before it in the same run, which a person answered by asking the agent something.",
     )  # fmt: skip
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+",
+        help_text="Who answered for the agent when it asked.",
+    )  # fmt: skip
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     reopened_because = models.TextField(blank=True)
     revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from agentdesk.digests import digest
-from approvals.policy.conditions import number_or_none, tell
+from approvals.policy.conditions import is_reference, number_or_none, tell
 
 ORDERED = ("<", "<=", ">", ">=")
 _PATH = "value"
@@ -40,6 +40,8 @@ def contradiction(conditions: Sequence[Mapping[str, Any]]) -> str:
     """A path whose conditions can never hold together; empty when none is found."""
     by_path: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for condition in conditions:
+        if is_reference(condition.get("value")):  # what it is compared with differs from call to call
+            continue
         by_path[str(condition.get("path", ""))].append(condition)
     for path, together in by_path.items():
         if "*" not in path.split(".") and (_no_value_left(together) or _bounds_cross(together)):

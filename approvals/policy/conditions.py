@@ -4,7 +4,9 @@ A path leads into the arguments: ``amount``, ``customer.email``, ``lines.0.price
 that starts with ``@`` names a fact about the action: ``@effect``, ``@egress``, ``@risk``, ``@input.…`` for the run's input,
 ``@time`` and ``@weekday`` (:mod:`approvals.policy.clock`), ``@count.…`` and ``@sum.…`` (:mod:`approvals.policy.tallies`), and
 ``@confidence``, what the agent says of its own certainty, between 0 and 1. That is no reason to let anything through, so rules
-that allow may not use it.
+that allow may not use it. ``@reporter.username``, ``.email`` and ``.name`` are those of whoever started the run.
+
+A value may be one of these as well, to be compared with: ``{"path": "to", "op": "=", "value": "@input.customer.email"}``.
 
 ``untrusted`` and ``from`` look at where the values at a path came from (:mod:`approvals.policy.origins`) instead of at what
 they are: ``{"path": "to", "op": "untrusted", "value": true}``, ``{"path": "id", "op": "from", "value": "record, input"}``.
@@ -24,15 +26,18 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from approvals.policy import origins
+from approvals.policy import fences, origins
 from approvals.policy.clock import WEEKDAYS, is_within, is_zone, span_of
 from approvals.policy.expressions import Expression, Given
 from approvals.policy.paths import values_at
 from approvals.policy.tallies import Tally, tally_of
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts", "ends", "glob", "exists", "length", "between",
-             *origins.OPERATORS)  # fmt: skip
-FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confidence", "@count", "@sum")
+             "domain-in", *origins.OPERATORS)  # fmt: skip
+FACTS = ("@effect", "@egress", "@risk", "@input", "@time", "@weekday", "@confidence", "@count", "@sum",
+         "@reporter")  # fmt: skip
+REPORTER = ("username", "email", "name")
+REFERENCES = ("@input.", "@reporter.")  # what a value may lead to instead
 CLOCK = ("@time", "@weekday")
 NUMBERS = ("@confidence", "@count", "@sum")
 TALLY = "@tally"  # where the counts and sums of a call stand, by their whole paths
@@ -84,6 +89,7 @@ class Condition:
     test: Callable[[Any], bool] | None
     tally: Tally | None = None
     is_plain: bool = False  # leads to one value at most, and asks about the value itself
+    refers: tuple[str, ...] = ()  # where the value stands that it is compared with
 
     def tell(self, scope: Mapping[str, Any], *, every: bool) -> Told:
         """Look it up in ``scope`` (the arguments, and the facts under their ``@`` names). With ``every``, all values of a
@@ -91,6 +97,9 @@ class Condition:
         test = self.test
         if test is None:
             return Told(self.path, self.op, self.value, None, None)
+        if self.refers:
+            other = values_at(scope, self.refers)
+            test = _test(self.op, other[0]) if len(other) == 1 and _is_scalar(other[0]) else _cannot_tell
         if not self.is_plain:
             return self._tell_several(test, scope, every=every)
         item: Any = scope
@@ -152,13 +161,20 @@ def ready(condition: Any, *, allows: bool = False) -> Condition:
     if problems(condition, allows=allows):
         return Condition(str(path), str(op), value, (), None)
     value = condition.get("value", True)
+    refers = tuple(value.split(".")) if is_reference(value) and op in ORDER else ()
+    test = _cannot_tell if refers else _test(op, value)
     of_value = op not in ("exists", *origins.OPERATORS)
     tally = tally_of(path)
     if tally is not None:
-        return Condition(path, op, value, (TALLY, path), _test(op, value), tally, is_plain=of_value)
+        return Condition(path, op, value, (TALLY, path), test, tally, is_plain=of_value)
     fact, _dot, zone = path.partition(".")
     parts = (fact, zone) if fact in CLOCK else tuple(path.split("."))
-    return Condition(path, op, value, parts, _test(op, value), is_plain=of_value and "*" not in parts)
+    return Condition(path, op, value, parts, test, is_plain=of_value and "*" not in parts, refers=refers)
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a condition's value leads to another value, of the run's input or of whoever started it."""
+    return isinstance(value, str) and value.startswith(REFERENCES)
 
 
 def tell(condition: Any, scope: Mapping[str, Any], *, every: bool) -> Told:
@@ -234,12 +250,20 @@ def _part(condition: Any, name: str) -> Any:
 
 
 def _bad_value(op: str, value: Any) -> str:
+    if is_reference(value) and op in ORDER:
+        fact, _dot, rest = value.partition(".")
+        if not _PATH.fullmatch(value) or "*" in rest.split("."):
+            return _("What it is compared with is one value, such as @input.customer.email.")
+        return _bad_reporter(rest) if fact == "@reporter" else ""
     match op:
         case "exists":
             return "" if isinstance(value, bool) else _("“exists” takes true or false.")
         case "in":
             fits = isinstance(value, list) and value and all(_is_scalar(item) for item in value)
             return "" if fits else _("“in” takes a list of texts or numbers.")
+        case "domain-in":
+            fits = isinstance(value, list) and value and all(isinstance(one, str) and _is_recipient(one) for one in value)
+            return "" if fits else _("“domain-in” takes a list of domains such as example.com, or *.example.com.")
         case "untrusted":
             return "" if isinstance(value, bool) else _("“untrusted” takes true or false.")
         case "from":
@@ -277,6 +301,8 @@ def _bad_fact(path: Any, op: str, value: Any, *, allows: bool) -> str:
         days = value if isinstance(value, list) else [value]
         if op not in ("=", "!=", "in") or any(day not in WEEKDAYS for day in days):
             return _("“@weekday” is one of %(days)s.") % {"days": ", ".join(WEEKDAYS)}
+    if fact == "@reporter" and (text := _bad_reporter(rest)):
+        return text
     if fact in ("@count", "@sum") and tally_of(str(path)) is None:
         return _("Write @count.1h, @count.run, @sum.1d.amount: a number of m, h or d up to 31d, or run; for a sum an argument.")
     if fact in NUMBERS and (op not in ORDER or number_or_none(value) is None):
@@ -286,6 +312,17 @@ def _bad_fact(path: Any, op: str, value: Any, *, allows: bool) -> str:
     if fact == "@confidence" and allows:
         return _("What an agent says of its own confidence may ask or deny, and never allow.")
     return ""
+
+
+def _bad_reporter(part: str) -> str:
+    known = ", ".join(f"@reporter.{name}" for name in REPORTER)
+    return "" if part in REPORTER else _("Of whoever started the run there are: %(known)s.") % {"known": known}
+
+
+def _is_recipient(text: str) -> bool:
+    """Whether something can be one of it: a domain, one with ``*.`` before it for all below, or an address."""
+    name = text.removeprefix("*.")
+    return fences.is_allowed(name, [name])
 
 
 def _is_scalar(value: Any) -> bool:
@@ -321,6 +358,8 @@ def _test(op: str, value: Any) -> Callable[[Any], bool]:
         case "between":
             span = span_of(str(value))
             return lambda actual: span is not None and is_within(span, actual)
+        case "domain-in":
+            return lambda actual: _goes_to(actual, value)
         case "length":
             return lambda actual: _length(actual, str(value))
         case "contains":
@@ -391,6 +430,17 @@ def _ordering(op: str, value: Any) -> Callable[[Any], bool]:
         return compare(_moment(actual), moment)
 
     return ordered
+
+
+def _goes_to(actual: Any, domains: Sequence[str]) -> bool:
+    """Whether a link, an address, several of them or a domain lead there. Some here and some there is a doubt, and so is what
+    cannot be read with certainty."""
+    if not isinstance(actual, str):
+        raise CannotTell
+    found = {fences.is_allowed(one, domains) if fences.is_readable(one) else None for one in fences.apart(actual)}
+    if len(found) != 1 or None in found:
+        raise CannotTell
+    return found == {True}
 
 
 def _contains(actual: Any, value: Any) -> bool:

@@ -33,7 +33,8 @@ class Facts:
     labelled it; ``schema_changed``: it is not the one the rules were made for. Either doubt turns "allow" into "ask". ``at`` is
     the moment, ``zone`` the desk's time zone (an IANA name), ``confidence`` what the agent says of itself (0 to 1), ``tallies``
     the counts and sums that rules look at, by their paths, ``origins`` where the arguments came from (None: not traced),
-    ``bounds`` the fences around the call, which no rule lets it pass."""
+    ``bounds`` the fences around the call, which no rule lets it pass, ``requester`` who started the run, and ``reporter``
+    what rules may know of them, once they ask."""
 
     agent: str
     team_id: UUID | None
@@ -52,6 +53,8 @@ class Facts:
     tallies: Mapping[str, Any] = field(default_factory=dict)
     origins: Origins | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    requester: UUID | None = None
+    reporter: Mapping[str, str] | None = None
 
     def crossed(self) -> tuple[Crossed, ...]:
         """The fences that the call goes beyond."""
@@ -67,6 +70,7 @@ class Facts:
             "@effect": self.effect, "@egress": self.egress, "@risk": self.risk, "@input": self.run_input,
             "@time": Moment(self.at, self.zone, "time"), "@weekday": Moment(self.at, self.zone, "weekday"),
             "@confidence": self.confidence, TALLY: self.tallies, GIVEN: self._given(), ORIGINS: self.origins,
+            "@reporter": self.reporter,
         }  # fmt: skip
         return {**self.args, **facts}
 
@@ -117,6 +121,7 @@ class ReadyRule:
     tallies: tuple[Tally, ...] = ()
     expression: Expression | None = None
     reads_input: bool = False
+    reads_reporter: bool = False
     allows: bool = False
     head: tuple[str, str, str, str, int] = ("", "", "", "", 0)
     note: str = ""
@@ -130,13 +135,16 @@ class ReadyRule:
         tallies = tuple(condition.tally for condition in conditions if condition.tally is not None)
         written = rule.get("expression", "")  # versions from before there were expressions have none
         expression = ready_expression(written, allows=allows) if written else None
-        reads_input = any(condition.path.startswith("@input") for condition in conditions)
+        read = [condition.path for condition in conditions] + [".".join(condition.refers) for condition in conditions]
+        reads_input = any(path.startswith("@input") for path in read)
+        reads_reporter = any(path.startswith("@reporter") for path in read)
         if expression is not None:
             tallies += expression.tallies
             reads_input = reads_input or "input" in expression.names
         head = (str(rule["id"]), rule["name"], rule["verdict"], rule["mode"], rule.get("priority", 0))
         return cls(
-            rule, conditions, team, required_by(rule), tallies, expression, reads_input, allows, head, rule.get("note", "")
+            rule, conditions, team, required_by(rule), tallies, expression, reads_input, reads_reporter, allows, head,
+            rule.get("note", ""),
         )  # fmt: skip
 
 

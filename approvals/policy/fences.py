@@ -113,7 +113,7 @@ def _strangers(bounds: Bounds, args: Mapping[str, Any]) -> list[str]:
     if not bounds.recipients_at:
         return []
     named = [value for path in bounds.recipients_at for value in _flat(values_at(args, path.split(".")))]
-    strange = [text for value in named for text in _apart(value) if not is_allowed(text, bounds.recipients)]
+    strange = [text for value in named for text in apart(value) if not is_allowed(text, bounds.recipients)]
     told = _("%(who)s is not among those whom this tool may reach.")
     return [told % {"who": text[:LONGEST] or _("A recipient that is no text")} for text in dict.fromkeys(strange)][:5]
 
@@ -123,7 +123,7 @@ def _flat(found: Sequence[Any]) -> list[Any]:
     return [one for one in inner if one is not None]
 
 
-def _apart(value: Any) -> list[str]:
+def apart(value: Any) -> list[str]:
     """The recipients that one argument names; a value that is no text is none that anybody knows."""
     if not isinstance(value, str):
         return [""]
@@ -148,6 +148,11 @@ def is_allowed(recipient: str, allowed: Sequence[str]) -> bool:
         elif domain == domain_of(one):
             return True
     return False
+
+
+def is_readable(recipient: str) -> bool:
+    """Whether it can be said with certainty where this leads."""
+    return bool(_read(recipient)[1])
 
 
 _ADDRESS = re.compile(r"(?:[^<>@\"]*<)?([^\s<>@\",;:()\[\]\\]{1,64})@([^\s<>@\",;:()\[\]\\/?#]{1,253})>?")

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
@@ -12,6 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agentdesk.digests import action_digest, encode
+from agentdesk.people.models import User
 from approvals.models import Decision, Evaluation
 from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
@@ -97,6 +99,8 @@ def _judge(facts: Facts, source: str, source_ref: str, occasion: Occasion, *, in
     try:
         version, rules = current_ready()
         reads_input = any(one.reads_input for one in rules)
+        if facts.reporter is None and facts.requester is not None and any(one.reads_reporter for one in rules):
+            facts = replace(facts, reporter=_reporter(facts.requester))
         if (tallies := tallies_for(facts, rules)) and in_turn:
             hold(facts)
         facts = replace(facts, at=timezone.now())  # after the wait
@@ -122,6 +126,12 @@ def _counted(
         own=of.pk if of else None,
     )  # fmt: skip
     return replace(facts, tallies=found)
+
+
+def _reporter(requester: UUID) -> dict[str, str] | None:
+    """What rules may know of whoever started the run; None where they are gone."""
+    user = User.objects.filter(pk=requester).first()
+    return {"username": user.username, "email": user.email, "name": user.label} if user else None
 
 
 def _leave(of: Evaluation) -> datetime:
@@ -153,6 +163,7 @@ def _facts_json(facts: Facts, *, with_input: bool) -> Any:
             **({"tallies": dict(facts.tallies)} if facts.tallies else {}),
             **({"origins": facts.origins.as_json()} if facts.origins is not None else {}),
             **({"bounds": bounds} if (bounds := facts.bounds.as_json()) != Bounds().as_json() else {}),
+            **({"reporter": dict(facts.reporter)} if facts.reporter is not None else {}),
             **({"input": facts.run_input} if with_input else {}),
         }
     )

@@ -169,7 +169,7 @@ def facts_of(recorded: Any) -> Facts:
         run_input=plain.get("input"), at=datetime.fromisoformat(plain["at"]) if plain.get("at") else None,
         zone=plain.get("zone", "UTC"), confidence=plain.get("confidence"), tallies=plain.get("tallies", {}),
         origins=Origins.of_json(plain["origins"]) if "origins" in plain else None,
-        bounds=Bounds.of_json(plain.get("bounds", {})),
+        bounds=Bounds.of_json(plain.get("bounds", {})), reporter=plain.get("reporter"),
     )  # fmt: skip
 
 

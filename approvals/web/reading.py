@@ -16,7 +16,7 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
-from approvals.policy.conditions import EXPRESSION
+from approvals.policy.conditions import EXPRESSION, is_reference
 from approvals.policy.replay import facts_of
 from approvals.policy.tallies import tally_of
 from approvals.states import Kind, Status, Verdict
@@ -28,6 +28,7 @@ HOW_MANY_COUNTED = 50
 _OPERATORS = {
     "=": gettext_lazy("is"), "!=": gettext_lazy("is not"), "<": gettext_lazy("is under"), "<=": gettext_lazy("is at most"),
     ">": gettext_lazy("is over"), ">=": gettext_lazy("is at least"), "in": gettext_lazy("is one of"),
+    "domain-in": gettext_lazy("goes to one of the domains"),
     "contains": gettext_lazy("contains"), "starts": gettext_lazy("starts with"), "ends": gettext_lazy("ends with"),
     "glob": gettext_lazy("is like"), "exists": gettext_lazy("is given"), "length": gettext_lazy("has the length"),
     "between": gettext_lazy("is between"),
@@ -222,13 +223,25 @@ def _condition(told: Mapping[str, Any]) -> Condition:
 
 def words_of(path: str, operator: str, value: Any) -> str:
     """A condition in words."""
-    what = _FACTS.get(path) or _clock_or_tally(path) or path.replace("@input.", _("input "))
+    what = (
+        _FACTS.get(path)
+        or _clock_or_tally(path)
+        or (_led_to(path) if path.startswith("@reporter") else path.replace("@input.", _("input ")))
+    )
     words = f"{what} {_OPERATORS.get(operator, operator)}"
     if operator == "untrusted" and value is False:
         words = _("%(what)s does not come from untrusted content") % {"what": what}
     elif operator not in ("exists", "untrusted"):
-        words += f" {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        words += f" {', '.join(map(str, value)) if isinstance(value, list) else _led_to(value)}"
     return words
+
+
+def _led_to(value: Any) -> Any:
+    """What a condition compares with, where that stands elsewhere."""
+    if not is_reference(value):
+        return value
+    fact, _dot, part = value.partition(".")
+    return (_("the run's input %(part)s") if fact == "@input" else _("the %(part)s of who started the run")) % {"part": part}
 
 
 def _met(told: Mapping[str, Any]) -> str:

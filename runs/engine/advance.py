@@ -331,7 +331,7 @@ class _Attempt:
             subject="" if run.undoes_id else pauses.subject_of(run_input),
             run_input=run_input, dry_run=run.dry_run, limits=budget.limits, on_call=recorder.call, on_cost=budget.spend,
             scope=run.scope, tools=run.tools, outside_scope=run.agent.outside_scope, input_untrusted=run.agent.input_untrusted,
-            parent_id=run.parent_id, undoes=run.undoes_id,
+            parent_id=run.parent_id, owner_id=run.agent.owner_id, undoes=run.undoes_id,
         )  # fmt: skip
         return Drive(graph, self.process.savers, ctx, occasion, recorder)
 

@@ -290,7 +290,7 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
             agent=run.agent.slug, team_id=run.team_id, action=question.action, args=question.args,
             effect=tool.effect if tool else "", egress=tool.egress if tool else False,
             risk=question.risk or (tool.risk if tool else "medium"), tool_known=tool is not None,
-            schema_changed=tool is not None and tool.is_changed, run_input=run.input,
+            schema_changed=tool is not None and tool.is_changed, run_input=run.input, requester=run.requester_id,
         ),
         source=SOURCE, source_ref=str(run.pk),
         in_turn=False,
@@ -305,7 +305,7 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
         response_schema=payload.response_schema,
         risk=question.risk or (tool.risk if tool else "medium"), effect=tool.effect if tool else "",
         egress=tool.egress if tool else False, requirements=_required(evaluation.requirements, question), evaluation=evaluation,
-        policy_version=evaluation.policy_version, requester_id=run.requester_id,
+        policy_version=evaluation.policy_version, requester_id=run.requester_id, owner_id=run.agent.owner_id,
     )  # fmt: skip
     return _ask(claim, ask)
 
@@ -332,7 +332,7 @@ def _at_breakpoint(claim: Claim, held: Breakpoint) -> Approval:
         source=SOURCE, source_ref=str(run.pk), request_key=f"breakpoint:{run.pk}:{held.key}", kind=Kind.INTERRUPT,
         agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id, action=held.action,
         args={"node": held.node}, allowed=[Verdict.APPROVE, Verdict.REJECT], adapter="breakpoint",
-        subject=subject_of(run.input), requester_id=run.requester_id,
+        subject=subject_of(run.input), requester_id=run.requester_id, owner_id=run.agent.owner_id,
     )  # fmt: skip
     return _ask(claim, ask)
 

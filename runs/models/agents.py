@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -46,6 +47,10 @@ class Agent(Switched):
     dry_run = models.BooleanField(
         _("dry run"), default=False,
         help_text=_("From the next gate on its tools write nothing: of each write it is said what it would do."),
+    )  # fmt: skip
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        help_text=_("Who answers for it. They approve nothing that it asks, unless a rule lets people approve their own."),
     )  # fmt: skip
     limits = models.JSONField(default=dict, blank=True)
     config = models.JSONField(

@@ -56,6 +56,7 @@ class RunContext:
     tools: Sequence[str] | None = None  # that it may use; None: all
     outside_scope: str = "ask"
     input_untrusted: bool = True
+    owner_id: UUID | None = None  # who answers for its agent
     parent_id: UUID | None = None  # the run that it was forked from
     undoes: UUID | None = None  # the call that it takes back
     lineage: list[UUID] | None = None  # the run and all that it was forked from, once they were looked up

@@ -403,6 +403,7 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
             description=because, reason="", subject="", payload=None, adapter="doubt", allowed=[Verdict.RESPOND],
             answer_schema={"type": "string", "enum": DOUBT_ANSWERS}, risk="high", effect="irreversible", egress=False,
             requirements={}, evaluation=None, policy_version=row.policy_version, requester_id=run.requester_id,
+            owner_id=run.agent.owner_id,
         ),
         actor=Actor.desk(run.agent.slug),
     )  # fmt: skip

@@ -131,6 +131,7 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
             adapter="gate" if ctx.undoes is None else "undo", allowed=allowed, answer_schema=None,
             risk=tool.risk, effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements,
             evaluation=evaluation, policy_version=evaluation.policy_version, requester_id=ctx.requester_id,
+            owner_id=ctx.owner_id,
             follows_id=next((asked.pk for asked in earlier if asked.kind != Kind.INTERRUPT), None),
         ),
         actor=Actor.desk(ctx.agent),
@@ -170,7 +171,7 @@ def facts_of(ctx: RunContext, tool: Tool, args: dict[str, Any], confidence: floa
         agent=ctx.agent, team_id=ctx.team_id, action=tool.name, args=args, effect=tool.effect, egress=tool.egress,
         risk=tool.risk, schema_version=tool.schema_version,
         tool_known=tool.labels_from != "run", schema_changed=tool.is_changed, run_input=ctx.run_input,
-        confidence=confidence, bounds=bounds_of(ctx, tool, ()),
+        requester=ctx.requester_id, confidence=confidence, bounds=bounds_of(ctx, tool, ()),
     )  # fmt: skip
 
 

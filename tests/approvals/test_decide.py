@@ -386,3 +386,11 @@ def test_it_changes_nothing_when_the_record_cannot_be_written(approval, reviewer
     approval.refresh_from_db()
     assert approval.status == Status.PENDING
     assert not Decision.objects.filter(approval=approval).exists()
+
+
+def test_who_answers_for_the_agent_decides_nothing_that_it_asks_unless_a_rule_says_so(team, reviewer):
+    own = make_approval(team, owner_id=reviewer.pk)
+    with pytest.raises(NotAllowed, match="You answer for this agent"):
+        post(own, reviewer)
+    assert post(own, make_user(team)).decision is not None
+    assert post(make_approval(team, owner_id=reviewer.pk, requirements={"self_approval": True}), reviewer).decision is not None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agentdesk.audit.models import AuditEntry
+from approvals.errors import NotAllowed
 from approvals.models import Approval, Decision, Rule, Tool
 from approvals.policy.versions import publish
 from runs.engine import registry
@@ -297,3 +298,12 @@ def test_it_starts_nothing_whose_arguments_were_swapped_behind_the_gate(engine: 
     assert (run.status, engine.effects("pay")) == (RunStatus.FAILED, [])
     assert run.error is not None
     assert run.error["kind"] == "GateMissing"
+
+
+def test_the_owner_of_an_agent_does_not_decide_what_it_asks(engine: Engine) -> None:
+    Agent.objects.filter(slug="teller").update(owner=engine.reviewer)
+    run = engine.script("teller", [{"name": "pay", "args": {"to": "ada", "amount": "12.50"}}])
+    (approval,) = engine.pending(run)
+    assert approval.owner_id == engine.reviewer.pk
+    with pytest.raises(NotAllowed):
+        engine.decide(approval)
