@@ -43,6 +43,10 @@ _ICONS = {
     Verdict.ASK: "ask",
     Verdict.EXPIRE: "clock", Verdict.WITHDRAW: "undo",
 }  # fmt: skip
+_IN_SHORT = {
+    Verdict.APPROVE: gettext_lazy("Approved"), Verdict.MODIFY: gettext_lazy("Modified"),
+    Verdict.REJECT: gettext_lazy("Rejected"), Verdict.RESPOND: gettext_lazy("Answered"), Verdict.ASK: gettext_lazy("Sent back"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +279,7 @@ def _past(decision: Decision) -> Past:
     return Past(
         id=decision.approval_id,
         sentence=display.sentence(decision.approval),
-        state=State(_ICONS[Verdict(decision.verdict)], "", outcome_words(decision).split(" ")[0]),
+        state=State(_ICONS[Verdict(decision.verdict)], "", str(_IN_SHORT[Verdict(decision.verdict)])),
         by=decision.decided_by_label,
         at=decision.decided_at,
     )
