@@ -1,5 +1,6 @@
 """More than one reviewer: votes, versions, teams, and one rejection that is enough."""
 
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -191,9 +192,10 @@ def test_it_is_met_only_when_every_group_is(parts, votes):
 
 
 class AnySequenceOfVotes(TestCase):
-    """Whatever is posted in whatever order: carried out only with enough distinct, current, agreeing reviewers."""
+    """Whatever is posted in whatever order: carried out only with enough distinct, current, agreeing reviewers, and not where
+    one refused. ``VOTE_SEQUENCES=5000 pytest tests/approvals/test_quorum.py`` tries so many."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=int(os.environ.get("VOTE_SEQUENCES", "60")), deadline=None)
     @given(
         st.integers(1, 3),
         st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["approve", "reject", "modify", "stale"])), max_size=8),
