@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from agentdesk.api import api
 from agentdesk.health import healthz, readyz
@@ -15,6 +16,7 @@ def signup_closed(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("accounts/signup/", signup_closed),
+    path("accounts/sessions/", RedirectView.as_view(pattern_name="people:profile")),  # they stand there
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),

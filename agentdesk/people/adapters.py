@@ -10,7 +10,6 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.base import AuthProcess
-from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -20,6 +19,7 @@ from agentdesk.audit.record import Actor, record
 from agentdesk.people.address import client_address
 from agentdesk.people.models import User
 from agentdesk.people.oidc import bring_in_line, may_come
+from agentdesk.people.sessions import keep_session
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
@@ -42,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         before = user.password
         user.refresh_from_db(fields=["password"])
         if user.password != before:
-            update_session_auth_hash(context.request, user)
+            keep_session(context.request, user)
         return True
 
 

@@ -8,6 +8,7 @@ urlpatterns = [
     path("confirmed/", views.confirmed, name="confirmed"),
     path("theme/", views.theme, name="theme"),
     path("sign-out-others/", views.sign_out_others, name="sign_out_others"),
+    path("sessions/<int:session_id>/end/", views.sign_out_there, name="sign_out_there"),
     path("tokens/", views.add_token, name="add_token"),
     path("tokens/<uuid:token_id>/revoke/", views.end_token, name="end_token"),
 ]

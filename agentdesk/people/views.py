@@ -5,7 +5,6 @@ from uuid import UUID
 from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,7 +18,7 @@ from agentdesk.people.forms import ProfileForm, ThemeForm, TokenForm
 from agentdesk.people.models import Membership, Token, User
 from agentdesk.people.profile import change_profile
 from agentdesk.people.proofs import proof_of
-from agentdesk.people.sessions import end_sessions
+from agentdesk.people.sessions import end_session, end_sessions, keep_session, places_of
 from agentdesk.people.tokens import create_token, revoke_token
 
 
@@ -82,8 +81,22 @@ def sign_out_others(request: HttpRequest) -> HttpResponse:
     """End all sessions of the person but this one."""
     user = _user(request)
     end_sessions(user, actor=Actor.from_request(request))
-    update_session_auth_hash(request, user)
+    keep_session(request, user)
     messages.success(request, _("You are signed out everywhere else."))
+    return redirect("people:profile")
+
+
+@login_required
+@require_POST
+def sign_out_there(request: HttpRequest, session_id: int) -> HttpResponse:
+    """End one other session of the person."""
+    user = _user(request)
+    if any(place.is_this and place.id == session_id for place in places_of(user, request.session.session_key)):
+        messages.error(request, _("That is this browser. Sign out from the menu at the top."))
+    elif end_session(user, session_id, actor=Actor.from_request(request)):
+        messages.success(request, _("You are signed out there."))
+    else:
+        messages.info(request, _("You were not signed in there any more."))
     return redirect("people:profile")
 
 
@@ -110,6 +123,7 @@ def _page(
         "token_form": token_form or TokenForm(label_suffix=""),
         "new_token": new_token,
         "tokens": Token.objects.filter(user=user, revoked_at=None),
+        "places": places_of(user, request.session.session_key),
         "memberships": Membership.objects.filter(user=user).select_related("team").order_by("team__name", "role"),
     }
     return render(request, "people/profile.html", context, status=status)
