@@ -1,4 +1,4 @@
-"""Named places on the road of a run where a test stops a process, to kill it there from outside.
+"""Named places on the road of a run where a test stops a process, to kill it there from outside, or loses what comes there.
 
 :func:`at` does nothing, at the cost of one comparison, unless this process was started with ``AGENTDESK_FAULTS`` naming a
 folder, on a desk whose address is on loopback; a system check refuses the setting anywhere else. There is no way to switch
@@ -9,10 +9,12 @@ The folder is how a test and the processes talk, one file for each word:
     NAME                 written by the test: the next process that comes to the point NAME takes it, and stops
     at/NAME.PID.TOKEN    written by that process: it waits at the point; its content is the run it is about, if any
     go/NAME.PID.TOKEN    written by the test: go on
+    lose/NAME            written by the test: this share of what comes there is lost, from 0 to 1
 """
 
 import asyncio
 import os
+import random
 import threading
 import time
 from pathlib import Path
@@ -53,6 +55,17 @@ async def at_on_loop(point: str) -> None:
     """The same on an event loop, which goes on meanwhile: one that stands still would hold the transactions of others open."""
     if _folder is not None:
         await asyncio.to_thread(_stop, _folder, point)
+
+
+def loses(point: str) -> bool:
+    """Whether what has come to ``point`` is to be lost, by chance, as a test wants it."""
+    if _folder is None:
+        return False
+    try:
+        share = float((_folder / "lose" / point).read_text())
+    except FileNotFoundError:
+        return False
+    return random.random() < share  # noqa: S311  # a test's dice
 
 
 def switch_on() -> None:

@@ -39,7 +39,7 @@ class Seated(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as the channel layer brought it. ``text`` and ``seq`` are a token's."""
+    """One event as the channel layer brought it. ``text`` and ``seq`` are a token's. A ``bare`` one says the version only."""
 
     kind: str
     id: str
@@ -47,6 +47,7 @@ class Event:
     run: str = ""
     text: str = ""
     seq: int = 0
+    bare: bool = False
 
     @classmethod
     def read(cls, raw: dict[str, Any]) -> "Event":
@@ -73,10 +74,12 @@ class Event:
 
 @dataclass(slots=True)
 class Delivery[S: Seated]:
-    """Frames to send, each with its receivers, in order; and the sockets whose session or user is no longer valid."""
+    """Frames to send, each with its receivers, in order; the sockets whose session or user is no longer valid; and of which
+    versions pages are told thereby: kind, id, version."""
 
     frames: list[tuple[str, list[S]]]
     ended: set[S]
+    told: list[tuple[str, str, int]]
 
 
 def admit(session_key: str | None) -> Seat | None:
@@ -132,7 +135,9 @@ def prepare[S: Seated](events: Sequence[tuple[Event, Collection[S]]]) -> Deliver
     present = still_present(sockets)
     visible = _visible([(event, [present[s] for s in watchers if s in present]) for event, watchers in events])
     frames: list[tuple[str, list[S]]] = []
+    told: list[tuple[str, str, int]] = []
     for event, watchers in events:
+        told.append((event.kind, event.id, event.version))
         receivers: dict[str, list[S]] = defaultdict(list)
         for socket in watchers:
             user = present.get(socket)
@@ -140,10 +145,11 @@ def prepare[S: Seated](events: Sequence[tuple[Event, Collection[S]]]) -> Deliver
                 receivers[_language(user)].append(socket)
         for language, group in receivers.items():
             with translation.override(language):
-                text = _frame(event)
-            if text is not None:
-                frames.append((text, group))
-    return Delivery(frames, sockets - present.keys())
+                frame = _frame(event)
+            if frame is not None:
+                frames.append((json.dumps(frame), group))
+                told.append((event.kind, event.id, frame.get("version", 0)))
+    return Delivery(frames, sockets - present.keys(), told)
 
 
 def _visible(events: Iterable[tuple[Event, Collection[User]]]) -> set[tuple[UUID, str, str]]:
@@ -163,18 +169,17 @@ def _visible(events: Iterable[tuple[Event, Collection[User]]]) -> set[tuple[UUID
     return found
 
 
-def _frame(event: Event) -> str | None:
-    """The frame's JSON, or None when the object is gone."""
+def _frame(event: Event) -> dict[str, Any] | None:
+    """The frame, or None when the object is gone."""
     if event.kind == "token":
-        frame: dict[str, Any] = {"kind": "token", "run": event.run, "step": event.id, "seq": event.seq, "text": event.text}
-        return json.dumps(frame)
+        return {"kind": "token", "run": event.run, "step": event.id, "seq": event.seq, "text": event.text}
     pushed = registry.get(event.kind)
-    rendered = pushed.render(event.id, event.version) if pushed else None
+    rendered = (event.version, "") if event.bare else pushed.render(event.id, event.version) if pushed else None
     if rendered is None:
         return None
     version, html = rendered
     frame = {"kind": event.kind, "id": event.id, "version": version, "html": html}
-    return json.dumps(frame | ({"run": event.run} if event.run else {}))
+    return frame | ({"run": event.run} if event.run else {})
 
 
 def _language(user: User) -> str:

@@ -19,6 +19,7 @@ from django.http.cookie import parse_cookie
 
 from agentdesk.live.audience import INBOX, Seat, Topic, admit
 from agentdesk.live.hub import HEARTBEAT, hub
+from agentdesk.live.outgoing import Outgoing
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,20 @@ class Malformed(Exception):
     """The frame is not a list of what to watch."""
 
 
+class Behind(Exception):
+    """The page does not read what it is sent, and was cut off."""
+
+
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is not typed
     """One page's socket."""
 
     channel_layer_alias = ""  # none: the hub subscribes once for all sockets of the process
     seat: Seat
+    outgoing: Outgoing | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.outgoing = Outgoing.of(send)
+        await super().__call__(scope, receive, send)
 
     async def connect(self) -> None:
         headers = dict(self.scope["headers"])
@@ -78,8 +88,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
             hub().leave(self)
 
     async def send_frame(self, text: str) -> None:
-        """Send one frame of JSON."""
+        """Send one frame of JSON, which is ASCII. Raises Behind."""
         await self.send(text_data=text)
+        if self.outgoing and not self.outgoing.add(len(text)):
+            raise Behind("it did not read what was sent")
 
     async def end(self) -> None:
         """Close: whoever opened the page is no longer signed in."""

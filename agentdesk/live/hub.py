@@ -1,15 +1,17 @@
 """One hub per web process: it hears the events of all processes and gives every open page what its user may see.
 
 The hub proves by an echo of its own that it hears. While it does not, pages get no heartbeat and so show "offline"; when it
-hears again they are told to fetch everything anew.
+hears again they are told to fetch everything anew. What was lost it finds in the database, heard or not (lookout.py).
 """
 
 import asyncio
 import json
 import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -17,15 +19,18 @@ from weakref import WeakKeyDictionary
 from channels.layers import get_channel_layer
 from django.db import close_old_connections
 
+from agentdesk import faults
 from agentdesk.ids import new_id
 from agentdesk.live.audience import Delivery, Event, Seat, Topic, prepare, still_present
+from agentdesk.live.lookout import Lookout, changes
 from agentdesk.live.sender import GROUP
 
 log = logging.getLogger(__name__)
 
-TICK = 3.0  # seconds between echoes and checks of who is still signed in
+TICK = 3.0  # seconds between echoes, checks of who is still signed in, and looks for what was lost
 HEARTBEAT_TICKS = 5
 DEAF_AFTER = 10.0  # seconds in which nothing came, no echo either
+BATCH = 100  # events that are rendered together, so that no more than these frames are held
 BETWEEN_BATCHES = 0.05  # seconds; what arrives meanwhile goes out together
 SEND_TIMEOUT = 5.0  # seconds a page may block a frame, with servers that wait for it
 RETRY = 2.0  # seconds
@@ -55,6 +60,7 @@ class Hub:
         self._any = asyncio.Event()
         self._hears = asyncio.Event()
         self._missed = False
+        self._lookout = Lookout()
         self._work: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="live")
@@ -166,17 +172,22 @@ class Hub:
                 await self._heard_itself()
             return
         for raw in message["events"]:
+            if faults.loses("push.heard"):
+                continue
             try:
                 event = Event.read(raw)
             except (KeyError, TypeError, ValueError):
                 log.exception("this is not a live event: %r", raw)
                 continue
-            if event.topic in self._watching:
-                # The latest place in the order, the latest version: it is rendered once, as it is then.
-                key: object = (event.kind, event.id, event.seq)
-                before = self._arrived.pop(key, event)
-                self._arrived[key] = event if event.version >= before.version else before
-                self._any.set()
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        if event.topic in self._watching:
+            # The latest place in the order, the latest version: it is rendered once, as it is then.
+            key: object = (event.kind, event.id, event.seq)
+            before = self._arrived.pop(key, event)
+            self._arrived[key] = event if event.version >= before.version else before
+            self._any.set()
 
     def _notice_deafness(self) -> None:
         if self.hears:
@@ -201,8 +212,9 @@ class Hub:
     async def _deliver(self) -> None:
         while True:
             await self._any.wait()
-            self._any.clear()
-            batch, self._arrived = list(self._arrived.values()), {}
+            batch = [self._arrived.pop(key) for key in list(islice(self._arrived, BATCH))]
+            if not self._arrived:
+                self._any.clear()
             plan = [(event, tuple(self._watching.get(event.topic, ()))) for event in batch]
             try:
                 await self._carry_out(await self.call(prepare, [part for part in plan if part[1]]))
@@ -212,9 +224,13 @@ class Hub:
             await asyncio.sleep(BETWEEN_BATCHES)
 
     async def _carry_out(self, delivery: Delivery[Socket]) -> None:
+        for kind, id, version in delivery.told:
+            if kind != "token":
+                self._lookout.tell(kind, id, version)
         await self._end(delivery.ended)
         for text, receivers in delivery.frames:
             await self._send(text, receivers)
+            await asyncio.sleep(0)  # with Daphne sending never waits: let the sockets be written to
 
     async def _send(self, text: str, receivers: Iterable[Socket]) -> None:
         for socket in receivers:
@@ -250,6 +266,7 @@ class Hub:
             await asyncio.sleep(TICK)
             ticks += 1
             try:
+                await self._look()
                 await self._echo()
                 sockets = list(self._sockets)
                 present = await self.call(still_present, sockets)
@@ -258,6 +275,13 @@ class Hub:
                 log.debug("tick: %s: %s", type(error).__name__, error)
             if self.hears and ticks % HEARTBEAT_TICKS == 0:
                 await self._send(HEARTBEAT, list(self._sockets))
+
+    async def _look(self) -> None:
+        """Send what a push should have told."""
+        began = time.monotonic()
+        found = await self.call(changes, list(self._watching), self._lookout.seconds())
+        for event in self._lookout.untold(found, began):
+            self._take(event)
 
 
 _hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = WeakKeyDictionary()

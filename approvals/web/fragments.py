@@ -23,7 +23,7 @@ from approvals.policy.requirements import progress
 from approvals.sources import NotYet, Panel, Source
 from approvals.states import OPEN, Status, Verdict
 from approvals.triage import claim_of, is_held, row_version
-from approvals.web import batching, display
+from approvals.web import batching, changes, display
 from approvals.web.reading import CallOutcome, base_rate, decided_before, doubts, explained, state_of, voided
 from approvals.web.rendered import Rendered
 
@@ -217,8 +217,8 @@ def _then_asked(approval: Approval) -> list[str]:
 
 def register() -> None:
     """Tell the live registry what of an approval is pushed."""
-    registry.register("approval", visible_ids, push_card)
-    registry.register("row", visible_ids, push_row)
-    registry.register("claim", visible_ids, push_unrendered)
-    registry.register("comment", visible_ids, push_unrendered)
-    registry.register("preview", visible_ids, push_unrendered)
+    registry.register("approval", visible_ids, push_card, changes.cards)
+    registry.register("row", visible_ids, push_row, changes.rows)
+    registry.register("claim", visible_ids, push_unrendered, changes.claims)
+    registry.register("comment", visible_ids, push_unrendered, changes.comments)
+    registry.register("preview", visible_ids, push_unrendered, changes.previews)

@@ -16,6 +16,7 @@ from agentdesk.people.models import User
 from agentdesk.templatetags.desk import human
 from runs.models import Run, Step, ToolCall
 from runs.states import LIVE, RunStatus, StepKind
+from runs.web import changes
 from runs.web.arguments import text_of
 from runs.web.calls import CallRow, loaded
 from runs.web.story import Line, lines, waited
@@ -78,9 +79,9 @@ def render_call(call: ToolCall) -> SafeString:
 
 def register() -> None:
     """Tell the live registry what of a run is pushed."""
-    registry.register("run", _visible_runs, _push_run)
-    registry.register("step", _visible_steps, _push_step)
-    registry.register("call", _visible_calls, _push_call)
+    registry.register("run", _visible_runs, _push_run, changes.runs)
+    registry.register("step", _visible_steps, _push_step, changes.steps)
+    registry.register("call", _visible_calls, _push_call, changes.calls)
 
 
 def _head(run: Run) -> Head:

@@ -22,10 +22,13 @@ const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const OVERTAKEN_MS = 400;
+const ANSWER_MS = 3_000; // after that the desk does not hear its own events: what it finds itself comes, what was missed does not
 const FINAL_CODES = new Set([4401, 4403]);
+const TOO_MANY = 4429;
 
 const wire = document.getElementById("wire");
 const banner = document.getElementById("offline");
+const crowded = document.getElementById("crowded");
 const announcer = document.getElementById("announce");
 
 let socket = null;
@@ -34,6 +37,7 @@ let heardAt = 0;
 let ended = false;
 let watched = "";
 let retryTimer = 0;
+let unanswered = 0;
 
 /** Shows the state of the connection: connecting, live, offline or ended. */
 function show(state) {
@@ -61,22 +65,25 @@ function connect() {
 }
 
 function opened() {
-  attempts = 0;
   heardAt = Date.now();
   watched = "";
-  watch(); // "Live" is shown by the first frame: an open socket alone does not say that events reach it
+  watch(); // "Live" is shown by the first heartbeat: an open socket alone does not say that events reach it
+  clearTimeout(unanswered);
+  unanswered = setTimeout(refetchAll, ANSWER_MS);
 }
 
 function closed({ code, target }) {
   if (target !== socket) return;
   socket = null;
+  clearTimeout(unanswered);
   if (FINAL_CODES.has(code)) {
     signedOut();
     return;
   }
   show("offline");
+  crowded.hidden = code !== TOO_MANY;
   attempts += 1;
-  const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);
+  const longest = code === TOO_MANY ? LONGEST_DELAY_MS : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);
   retryTimer = setTimeout(connect, longest * (0.5 + Math.random() / 2));
 }
 
@@ -109,9 +116,13 @@ const soon = new Set();
 
 function heard(frame) {
   heardAt = Date.now();
-  show("live");
-  if (frame.kind === "hb") return frame.watching ? refetchAll() : undefined; // from now on nothing is missed, so fetch what was
-  if (frame.kind === "resync") return refetchAll();
+  if (frame.kind === "hb" || frame.kind === "resync") {
+    show("live");
+    attempts = 0; // not before: a socket is opened, too, to say why it is closed at once
+    if (!frame.watching && frame.kind === "hb") return;
+    clearTimeout(unanswered);
+    return refetchAll(); // from now on nothing is missed, so fetch what was
+  }
   if (frame.kind === "token") {
     document.dispatchEvent(new CustomEvent("desk:token", { detail: frame }));
     return;
@@ -165,6 +176,7 @@ function merge(list, fetched) {
     if (!current) list.insertBefore(line, follower(list, line) ?? null);
     else if (version(line) > version(current)) renew(current, line);
   }
+  if (fetched.dataset.v) list.dataset.v = fetched.dataset.v;
 }
 
 function renew(current, line) {

@@ -1,6 +1,9 @@
 """Two teams, their reviewers, and browsers of theirs."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,15 +68,14 @@ def post(client: Client, approval: Approval, verdict: str = "approve", *, htmx: 
     return client.post(address, binding(approval, verdict, **typed), headers=HTMX if htmx else {})
 
 
-@pytest.fixture(scope="module")
-def web_process(django_db_setup, django_db_blocker, tmp_path_factory):
-    """A desk's web process with a database of its own, for all browser tests of a module."""
+@contextmanager
+def web_desk(folder: Path, django_db_blocker: Any, **more: str) -> Iterator[Desk]:
+    """A desk's web process with a database of its own; ``more`` is added to its environment."""
     port = free_port()
-    folder = tmp_path_factory.mktemp("web")
     name = f"{database_name()}_pages"
     facts = {key: os.environ[key].rsplit("/", 1)[0] + f"/{name}" for key in ("DATABASE_URL", "DATABASE_OWNER_URL")}
     facts |= {"AGENTDESK_URL": f"http://{LOOPBACK}:{port}", "AGENTDESK_STATE_DIR": str(folder)}
-    desk = Desk(folder, os.environ | facts, ports={"web": port})
+    desk = Desk(folder, os.environ | facts | more, ports={"web": port})
     with django_db_blocker.unblock():
         make_database(name)
     try:
@@ -81,6 +83,13 @@ def web_process(django_db_setup, django_db_blocker, tmp_path_factory):
         yield desk
     finally:
         desk.stop()
+
+
+@pytest.fixture(scope="module")
+def web_process(django_db_setup, django_db_blocker, tmp_path_factory):
+    """A desk's web process, for all browser tests of a module."""
+    with web_desk(tmp_path_factory.mktemp("web"), django_db_blocker) as desk:
+        yield desk
 
 
 @pytest.fixture
