@@ -1,4 +1,5 @@
-"""From the commit of a pause to the card on the screens of many reviewers: one Daphne, all sockets on this machine."""
+"""From the commit of a pause to the row on the screens of one reviewer (a real browser) and of many (the least of a WebSocket
+client each): one Daphne, everything on this machine."""
 
 import asyncio
 import base64
@@ -17,15 +18,19 @@ from agentdesk.audit.record import Actor
 from agentdesk.ids import new_id
 from agentdesk.people.models import Membership, Role, User
 from approvals.requests import Ask, request_approval
+from benchmarks import one_screen
 from benchmarks.company import Company, session_of
-from benchmarks.figures import Figure, at_most, percentile
+from benchmarks.figures import Figure, at_most, beside, percentile
 from benchmarks.stage import AGENT, Stage
 
-SCREENS = 500
+BUDGETS = {500: 400, 1_000: 1_000}  # milliseconds, by how many screens are connected
+ALONE = 150  # milliseconds for one reviewer
 CARDS = 20
+CARDS_ALONE = 100
 APART = 0.7  # seconds between two pauses
 PATIENCE = 10.0
 WATCH = b'{"watch":[["inbox","mine"]]}'
+TEXT, PING, PONG = 1, 9, 10  # kinds of frames
 
 
 class Screen(asyncio.Protocol):
@@ -76,14 +81,22 @@ class Screen(asyncio.Protocol):
                 size = int.from_bytes(self._buffer[2:start])
             if len(self._buffer) < start + size:
                 return
-            yield self._buffer[start : start + size]
+            payload, is_ping = self._buffer[start : start + size], self._buffer[0] & 15 == PING
             self._buffer = self._buffer[start + size :]
+            if is_ping:  # a page that does not answer is closed after half a minute
+                self._write(PONG, payload)
+            else:
+                yield payload
+
+    def _write(self, kind: int, payload: bytes) -> None:
+        """Send a frame of at most 125 bytes."""
+        mask = os.urandom(4)
+        masked = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
+        self.transport.write(bytes([0x80 | kind, 0x80 | len(payload)]) + mask + masked)
 
     def _read(self, payload: bytes, now: float) -> None:
         if not self.ready.done():  # the first heartbeat: events are heard
-            mask = os.urandom(4)
-            masked = bytes(byte ^ mask[n % 4] for n, byte in enumerate(WATCH))
-            self.transport.write(bytes([0x81, 0x80 | len(WATCH)]) + mask + masked)
+            self._write(TEXT, WATCH)
             self.ready.set_result(None)
             return
         for card, times in self.arrived.items():
@@ -92,15 +105,30 @@ class Screen(asyncio.Protocol):
 
 
 def measure(stage: Stage, company: Company) -> Iterator[Figure]:
-    sessions = [session_of(user) for user in _reviewers(company)]
-    taken = asyncio.run(_measure(stage, company, sessions))
-    yield at_most(f"pause committed → card on {SCREENS} open inboxes, p99", percentile(taken, 99), 400, "ms")
+    sessions = [session_of(user) for user in _reviewers(company, max(BUDGETS))]
+    alone = asyncio.run(_measure_alone(stage, company, sessions[0]))
+    yield at_most("pause committed → row on one reviewer's page in Chromium, p99", percentile(alone, 99), ALONE, "ms")
+    yield beside("the same, p50", percentile(alone, 50), "ms")
+    for screens, budget in BUDGETS.items():
+        taken = asyncio.run(_measure(stage, company, sessions[:screens]))
+        yield at_most(f"pause committed → row on {screens:,} open inboxes, p99", percentile(taken, 99), budget, "ms")
+        yield beside("the same, p50", percentile(taken, 50), "ms")
 
 
-def _reviewers(company: Company) -> list[User]:
-    users = User.objects.bulk_create(User(username=f"reviewer-{n}", first_name=f"Number {n}") for n in range(SCREENS))
+def _reviewers(company: Company, count: int) -> list[User]:
+    users = User.objects.bulk_create(User(username=f"reviewer-{n}", first_name=f"Number {n}") for n in range(count))
     Membership.objects.bulk_create(Membership(user=user, team=company.team, role=Role.REVIEWER) for user in users)
     return users
+
+
+async def _measure_alone(stage: Stage, company: Company, session: str) -> list[float]:
+    async def pause() -> tuple[str, float]:
+        arrived: dict[bytes, list[float]] = {}
+        offset = time.time() - time.monotonic()
+        committed = await sync_to_async(_pause)(company, new_id(), arrived)
+        return next(iter(arrived)).decode(), committed + offset
+
+    return await one_screen.measure(stage.desk.url, session, pause, CARDS_ALONE, APART / 2)
 
 
 async def _measure(stage: Stage, company: Company, sessions: list[str]) -> list[float]:
@@ -109,31 +137,32 @@ async def _measure(stage: Stage, company: Company, sessions: list[str]) -> list[
     screens = []
     for n in range(0, len(sessions), 25):
         screens += await asyncio.gather(*(_open(host, session, arrived) for session in sessions[n : n + 25]))
+    count = len(screens)
     while True:  # until the desk has taken in what the last of them watches
-        first = await _card(company, arrived)
-        if len(first) == SCREENS:
+        first = await _card(company, arrived, count)
+        if len(first) == count:
             break
         if lost := sum(screen.is_lost for screen in screens):
-            raise ConnectionError(f"the desk closed {lost} of {SCREENS} sockets")
+            raise ConnectionError(f"the desk closed {lost} of {count} sockets")
     taken = []
     for _ in range(CARDS):
         await asyncio.sleep(APART)
-        times = await _card(company, arrived)
-        if len(times) < SCREENS:
-            raise TimeoutError(f"after {PATIENCE} s the card is on {len(times)} of {SCREENS} screens")
+        times = await _card(company, arrived, count)
+        if len(times) < count:
+            raise TimeoutError(f"after {PATIENCE} s the row is on {len(times)} of {count} screens")
         taken += times
     for screen in screens:
         screen.transport.close()
     return taken
 
 
-async def _card(company: Company, arrived: dict[bytes, list[float]]) -> list[float]:
-    """Let one card appear. Returns the milliseconds it took to each screen that it reached in time."""
+async def _card(company: Company, arrived: dict[bytes, list[float]], count: int) -> list[float]:
+    """Let one row appear on ``count`` screens. Returns the milliseconds it took to each screen that it reached in time."""
     arrived.clear()
     committed = await sync_to_async(_pause)(company, new_id(), arrived)
     (times,) = arrived.values()
     until = time.monotonic() + PATIENCE
-    while len(times) < SCREENS and time.monotonic() < until:
+    while len(times) < count and time.monotonic() < until:
         await asyncio.sleep(0.02)
     return [(at - committed) * 1000 for at in times]
 
