@@ -1,9 +1,9 @@
 """One reviewer's inbox in a real Chromium: when is a row that was committed on the page?
 
 The page notes it itself, in a MutationObserver, as soon as a row that takes up room is in the document:
-`performance.timeOrigin + performance.now()`. The commit is noted with `time.monotonic()`, to which the difference to `time.time()`
-of that moment is added. So both are the wall clock of this one machine; the browser reads it when the page is opened and counts
-on monotonically from there, and a clock that is set meanwhile would falsify the figure.
+`performance.timeOrigin + performance.now()`. The commit is noted with `time.monotonic()`, to which the difference to
+`time.time()` of that moment is added. So both are the wall clock of this one machine; the browser reads it when the page is
+opened and counts on monotonically from there, and a clock that is set meanwhile would falsify the figure.
 """
 
 import asyncio
