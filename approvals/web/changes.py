@@ -25,16 +25,16 @@ def cards(look: Look) -> Found:
 
 
 def claims(look: Look) -> Found:
-    return _found(Claim.objects.filter(approval__in=look.watched).values_list("approval_id", "revision"))
+    return _found(Claim.objects.filter(approval__pk__in=look.watched).values_list("approval_id", "revision"))
 
 
 def comments(look: Look) -> Found:
-    counted = Comment.objects.filter(approval__in=look.watched).values("approval_id").annotate(count=Count("pk"))
+    counted = Comment.objects.filter(approval__pk__in=look.watched).values("approval_id").annotate(count=Count("pk"))
     return _found(counted.order_by().values_list("approval_id", "count"))
 
 
 def previews(look: Look) -> Found:
-    return _found(Preview.objects.filter(approval__in=look.watched).values_list("approval_id", "revision"))
+    return _found(Preview.objects.filter(approval__pk__in=look.watched).values_list("approval_id", "revision"))
 
 
 def _found(pairs: Iterable[tuple[object, int]]) -> Found:

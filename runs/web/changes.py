@@ -29,5 +29,5 @@ def _recent(look: Look) -> Q:
 
 
 def _parts(found: "QuerySet[Step] | QuerySet[ToolCall]", look: Look) -> Found:
-    rows = found.filter(run__in=look.watched).order_by().values_list("pk", "revision", "run_id")
+    rows = found.filter(run__pk__in=look.watched).order_by().values_list("pk", "revision", "run_id")
     return [(str(id), revision, str(run)) for id, revision, run in rows]
