@@ -71,7 +71,7 @@ def batch(request: HttpRequest) -> HttpResponse:
 
 
 def _shown(tokens: list[str]) -> set[tuple[str, int]]:
-    """Which approvals, in which versions, the posted fields are of. Forged ones are of none: :func:`_decide` passes them over."""
+    """Which approvals, in which versions, the posted fields are of. Forged ones are of none."""
     found = set()
     for token in tokens:
         try:

@@ -23,6 +23,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.people.models import Role, User
 from approvals import access, decisions, moves
 from approvals.errors import ApprovalError
+from approvals.load import calm_of
 from approvals.models import Approval, Review, SavedView
 from approvals.states import Risk
 from approvals.web import display, queue
@@ -36,6 +37,7 @@ from approvals.web.posts import Refused, read_post, refusal
 from approvals.web.queue import Tab
 from approvals.web.signed_in import signed_in
 from approvals.web.triaging import render_triage
+from approvals.web.working import began_today
 
 
 @signed_in
@@ -225,11 +227,17 @@ def _rows(request: HttpRequest, reader: queue.Reader, wanted: Filter, tab: Tab) 
         "me": reader.user.pk,
         "snoozed": " ".join(f"{pk}:{version}:{until.timestamp():.0f}" for pk, version, until in reader.snoozes),
         "in_no_team": not reader.teams,
+        "calm": calm_of(reader.teams, since=began_today(reader.user)) if _is_calm(page, tab, wanted, reader) else None,
         "rows_url": _address(rows_url, **where, q=wanted.text, before=request.GET.get("before", "")),
         "clear_url": _address(inbox_url, **where),
         "next_url": _address(inbox_url, **where, q=wanted.text, before=page.next_before) if page.next_before else "",
     }
     return SafeString(render_to_string("approvals/_rows.html", context).strip()), page
+
+
+def _is_calm(page: queue.Page, tab: Tab, wanted: Filter, reader: queue.Reader) -> bool:
+    """Whether nothing at all waits for the reader's teams."""
+    return tab == Tab.TEAM and not wanted and bool(reader.teams) and not any(group.rows for group in page.groups)
 
 
 def _where(tab: Tab) -> dict[str, str]:
