@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agentdesk import masking
 from agentdesk.audit.record import Actor
-from agentdesk.people.models import Role, User
+from agentdesk.people.models import Role, Team, User
 from approvals import access, decisions, moves
 from approvals.errors import ApprovalError
 from approvals.load import calm_of
@@ -39,6 +39,9 @@ from approvals.web.signed_in import signed_in
 from approvals.web.triaging import render_triage
 from approvals.web.working import began_today
 
+SOON = "left<1h"
+MOST_TEAMS = 8  # that the rail has room for; a profile lists all
+
 
 @signed_in
 @require_GET
@@ -56,6 +59,9 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "rows": shown,
         "views": _views(reader, wanted if tab == Tab.TEAM else None, {"all": count, **known}),
         "saved": list(SavedView.objects.filter(user=reader.user)),
+        "soon_url": _address(reverse("approvals:inbox"), q=SOON),
+        "is_soon": wanted.text == SOON,
+        "teams": list(Team.objects.filter(pk__in=reader.teams)[:MOST_TEAMS]),
         "inbox_count": count,
         "is_reviewer": bool(reader.user.team_ids(Role.REVIEWER)) or reader.user.is_superuser,
         "is_new": _is_new(reader.user),

@@ -51,6 +51,13 @@ def test_where_nothing_waits_it_says_how_the_day_went(browse, reviewer, second, 
     assert "Last decision" not in browse(reviewer).get(INBOX, {"q": "risk:high"}).content.decode()
 
 
+def test_its_rail_leads_to_what_is_urgent_to_the_team_and_to_ones_pace(browse, reviewer, stranger, team):
+    text = browse(reviewer).get(INBOX).content.decode()
+    for address in ("?q=left%3C1h", reverse("approvals:team", args=[team.slug]), reverse("approvals:pace")):
+        assert address in text
+    assert reverse("approvals:team", args=[team.slug]) not in browse(stranger).get(INBOX).content.decode()
+
+
 def test_it_sorts_by_risk_and_then_by_time_left(browse, reviewer, team):
     low, late, soon, critical = (make_approval(team, risk=risk) for risk in ("low", "high", "high", "critical"))
     Approval.objects.filter(pk=soon.pk).update(expires_at=timezone.now() + timedelta(minutes=5))
