@@ -1,9 +1,11 @@
 """What waits for a team, and how its people get on with it: figures for those who share the work. A fixed number of queries."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q
@@ -13,14 +15,14 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Membership, Role, Team, User
 from approvals.models import Approval, Claim, Decision
 from approvals.models.approvals import GUEST_TEAMS
-from approvals.states import PEOPLES_VERDICTS, Risk
+from approvals.states import PEOPLES_VERDICTS, Risk, Status
 
 MEDIAN_OVER = timedelta(days=7)
 
-# approval_done finds the rows: the newest closed ones of one team. What was approved in advance has waited for nobody.
+# approval_done finds the rows: the newest closed ones of each team. What was approved in advance has waited for nobody.
 _MEDIAN = """
 SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM closed_at - requested_at))
-FROM approvals_approval WHERE team_id = %s AND closed_at > %s AND status = 'decided'
+FROM approvals_approval WHERE team_id = ANY(%s) AND closed_at > %s AND status = 'decided'
     AND NOT EXISTS (SELECT 1 FROM approvals_standinguse WHERE approval_id = approvals_approval.id)
 """
 
@@ -57,7 +59,7 @@ def load_of(team: Team, *, since: datetime) -> Load:
         counted.update(dict(part.order_by().values_list("risk").annotate(n=Count("*"))))
     oldest = [part.order_by("requested_at").first() for part in (own, guests)]
     with connection.cursor() as cursor:
-        cursor.execute(_MEDIAN, [team.pk, timezone.now() - MEDIAN_OVER])
+        cursor.execute(_MEDIAN, [[team.pk], timezone.now() - MEDIAN_OVER])
         closed, median = cursor.fetchone()
     return Load(
         waiting=[(risk, counted[risk]) for risk in reversed(Risk) if counted[risk]],
@@ -67,6 +69,26 @@ def load_of(team: Team, *, since: datetime) -> Load:
         median=None if median is None else float(median),
         shares=_shares(team, since),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """What to say where nothing waits: when the last decision was (None: never), and of those closed since today began how
+    many there were and the ``median`` seconds that they waited."""
+
+    last: datetime | None
+    closed: int
+    median: float | None
+
+
+def calm_of(teams: Collection[UUID], *, since: datetime) -> Calm:
+    """Of all ``teams`` together. ``since``: when today began for who reads it. Two queries, each served by an index."""
+    last = Approval.objects.filter(team__in=teams, status=Status.DECIDED, closed_at__isnull=False)
+    with connection.cursor() as cursor:
+        cursor.execute(_MEDIAN, [list(teams), since])
+        closed, median = cursor.fetchone()
+    at = last.order_by("-closed_at").values_list("closed_at", flat=True).first()
+    return Calm(at, closed, None if median is None else float(median))
 
 
 def _shares(team: Team, since: datetime) -> list[Share]:

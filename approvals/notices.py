@@ -86,7 +86,7 @@ def facts_of(approval_id: str, event: str) -> Facts | None:
         return None
     decision = Decision.objects.filter(approval=approval).order_by("-decided_at").first() if event == Event.DECIDED else None
     omit: set[UUID | None] = {decision.decided_by_id} if decision else set()
-    if event in (Event.ASKED, Event.DUE) and not approval.requirements.get("self_approval"):
+    if event in (Event.ASKED, Event.DUE, Event.REMINDED) and not approval.requirements.get("self_approval"):
         omit.add(approval.requester_id)  # who asked does not decide
     reviewing = frozenset(approval.reviewing_teams())
     return Facts(

@@ -13,6 +13,7 @@ PERSONAL = {
     "approval.asked": gettext_lazy("An approval waits for my teams"),
     "approval.assigned": gettext_lazy("An approval is given to me"),
     "approval.due": gettext_lazy("Time is running out: 50, 80 and 100 % of the time to decide"),
+    "approval.reminded": gettext_lazy("An approval still waits when a rule's reminder is due"),
     "approval.decided": gettext_lazy("Somebody else decided, or it expired"),
     "run.failed": gettext_lazy("A run of my teams, as an operator, or one that I started failed or was stopped"),
 }

@@ -18,7 +18,7 @@ from approvals import decisions
 from approvals.errors import ApprovalError
 from approvals.models import Approval
 from approvals.states import Verdict
-from approvals.web import batching, display, queue
+from approvals.web import batching, display, queue, sampling
 from approvals.web.fragments import for_display
 from approvals.web.signed_in import signed_in
 
@@ -44,15 +44,22 @@ def batch(request: HttpRequest) -> HttpResponse:
     is_post = request.method == "POST"
     asked = list(dict.fromkeys(request.POST.getlist("item") if is_post else request.GET.getlist("id")))
     too_many = len(asked) > batching.MOST
-    results = _decide(request, request.user, asked) if is_post and not too_many else []
+    is_unread = is_post and not sampling.were_read(request.POST.get("read", ""), request.user, _shown(asked))
+    results = _decide(request, request.user, asked) if is_post and not too_many and not is_unread else []
     approvals = [] if is_post else _selected(request.user, asked)
     refused = batching.why_not_together(approvals)
     left = [approval for approval in approvals if approval not in [each for each, _reason in refused]]
     table = batching.matrix(left) if left and not too_many else None
+    wanted = [(each.pk, each.version) for each in left]
+    to_read = table is not None and not sampling.were_read(request.GET.get("read", ""), request.user, wanted)
     context = {
         "results": results,
         "done": sum(result.is_done for result in results),
-        "unshown": len(asked) - len(results) if is_post and not too_many else 0,
+        "unshown": len(asked) - len(results) if is_post and not too_many and not is_unread else 0,
+        "is_unread": is_unread and not too_many,
+        "samples": [_whole(line) for line in sampling.samples_of(table.lines)] if table and to_read else [],
+        "read": sampling.receipt(request.user, left) if table else "",
+        "ids": [each.pk for each in left],
         "matrix": table,
         "items": [(line, _seen(line)) for line in table.lines] if table else [],
         "refused": [(display.sentence(approval), reason) for approval, reason in refused],
@@ -61,6 +68,23 @@ def batch(request: HttpRequest) -> HttpResponse:
         "inbox_count": queue.count_waiting(queue.Reader(request.user)),
     }
     return render(request, "approvals/batch.html", context)
+
+
+def _shown(tokens: list[str]) -> set[tuple[str, int]]:
+    """Which approvals, in which versions, the posted fields are of. Forged ones are of none."""
+    found = set()
+    for token in tokens:
+        try:
+            key, version, *_rest = signing.loads(token, salt=SEEN)
+        except (signing.BadSignature, ValueError, TypeError):
+            continue
+        found.add((str(key), int(version)))
+    return found
+
+
+def _whole(line: batching.Line) -> dict[str, Any]:
+    """One approval of the batch as it is read by itself: every argument with its source, and why the agent wants it."""
+    return {"line": line, "approval": line.approval, "arguments": display.arguments(line.approval)}
 
 
 def _selected(user: User, ids: list[str]) -> list[Approval]:

@@ -20,9 +20,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agentdesk import masking
 from agentdesk.audit.record import Actor
-from agentdesk.people.models import Role, User
+from agentdesk.people.models import Role, Team, User
 from approvals import access, decisions, moves
 from approvals.errors import ApprovalError
+from approvals.load import calm_of
 from approvals.models import Approval, Review, SavedView
 from approvals.states import Risk
 from approvals.web import display, queue
@@ -36,6 +37,10 @@ from approvals.web.posts import Refused, read_post, refusal
 from approvals.web.queue import Tab
 from approvals.web.signed_in import signed_in
 from approvals.web.triaging import render_triage
+from approvals.web.working import began_today
+
+SOON = "left<1h"
+MOST_TEAMS = 8  # that the rail has room for; a profile lists all
 
 
 @signed_in
@@ -54,6 +59,9 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "rows": shown,
         "views": _views(reader, wanted if tab == Tab.TEAM else None, {"all": count, **known}),
         "saved": list(SavedView.objects.filter(user=reader.user)),
+        "soon_url": _address(reverse("approvals:inbox"), q=SOON),
+        "is_soon": wanted.text == SOON,
+        "teams": list(Team.objects.filter(pk__in=reader.teams)[:MOST_TEAMS]),
         "inbox_count": count,
         "is_reviewer": bool(reader.user.team_ids(Role.REVIEWER)) or reader.user.is_superuser,
         "is_new": _is_new(reader.user),
@@ -225,11 +233,17 @@ def _rows(request: HttpRequest, reader: queue.Reader, wanted: Filter, tab: Tab) 
         "me": reader.user.pk,
         "snoozed": " ".join(f"{pk}:{version}:{until.timestamp():.0f}" for pk, version, until in reader.snoozes),
         "in_no_team": not reader.teams,
+        "calm": calm_of(reader.teams, since=began_today(reader.user)) if _is_calm(page, tab, wanted, reader) else None,
         "rows_url": _address(rows_url, **where, q=wanted.text, before=request.GET.get("before", "")),
         "clear_url": _address(inbox_url, **where),
         "next_url": _address(inbox_url, **where, q=wanted.text, before=page.next_before) if page.next_before else "",
     }
     return SafeString(render_to_string("approvals/_rows.html", context).strip()), page
+
+
+def _is_calm(page: queue.Page, tab: Tab, wanted: Filter, reader: queue.Reader) -> bool:
+    """Whether nothing at all waits for the reader's teams."""
+    return tab == Tab.TEAM and not wanted and bool(reader.teams) and not any(group.rows for group in page.groups)
 
 
 def _where(tab: Tab) -> dict[str, str]:

@@ -22,7 +22,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = Team.objects.filter(slug=slug).first()
     if not isinstance(user, User) or found is None or not (user.is_superuser or found.pk in user.team_ids()):
         raise Http404
-    return render(request, "approvals/team.html", {"team": found, "load": load_of(found, since=_today(user))})
+    return render(request, "approvals/team.html", {"team": found, "load": load_of(found, since=began_today(user))})
 
 
 @signed_in
@@ -44,7 +44,7 @@ def pace(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _today(user: User) -> datetime:
+def began_today(user: User) -> datetime:
     """When today began in the user's own zone; without one, in the desk's."""
     zone = ZoneInfo(user.time_zone) if user.time_zone else timezone.get_default_timezone()
     return timezone.now().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)

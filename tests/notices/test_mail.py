@@ -13,7 +13,8 @@ from agentdesk.notices import outbox, sending
 from agentdesk.notices.models import Delivery, PersonalRules
 from agentdesk.people.models import Membership, Role, User
 from approvals import notices
-from approvals.decisions import decide
+from approvals.decisions import decide, remind_due
+from approvals.models import Approval
 from approvals.requests import withdraw
 from runs.engine.claims import Claim, release
 from runs.models import Run
@@ -68,6 +69,18 @@ def test_who_asked_or_decided_is_not_told_of_it(cast: Cast):
     run_all()
     assert receivers() == ["second"]
     assert mail.outbox[0].subject == "Medium risk: Issue refund: approved"
+
+
+def test_reviewers_are_reminded_and_who_asked_is_not(cast: Cast):
+    for user in (cast.reviewer, cast.second):
+        write_to(user, events=["approval.reminded"])
+    approval = make_approval(cast.support, requester_id=cast.second.pk, requirements={"remind_after": 60.0})
+    Approval.objects.filter(pk=approval.pk).update(remind_at=timezone.now() - timedelta(seconds=1))
+    assert remind_due() == 1
+    for _time in range(2):
+        run_all()
+    assert receivers() == ["reviewer"]
+    assert mail.outbox[0].subject == "Medium risk: Issue refund still waits for people"
 
 
 def test_whom_it_is_given_to_is_written_to_once(cast: Cast):

@@ -8,7 +8,7 @@ from django.urls import reverse
 from agentdesk.audit.models import AuditEntry
 from agentdesk.people.models import Membership, Role
 from approvals.models import Approval, Decision
-from approvals.web import batching
+from approvals.web import batching, sampling
 from tests.approvals.cast import make_approval, make_team, make_user, post
 
 BATCH = "/approvals/batch/"
@@ -131,3 +131,53 @@ def test_more_than_the_cap_are_refused_together(client, team):
     text = client.post(BATCH, {"item": [token, *(f"x{number}" for number in range(batching.MOST))]}).content.decode()
     assert f"At most {batching.MOST} together." in text
     assert Approval.objects.get(pk=approval.pk).is_pending
+
+
+def receipt_in(answer):
+    return re.findall(r'name="read" value="([^"]*)"', answer.content.decode())[-1]
+
+
+def test_some_of_very_many_are_read_whole_first(client, team):
+    approvals = [ask(team, amount="90.00" if number == 5 else "10.00", reason=f"Reason {number}.") for number in range(11)]
+    ids = [each.pk for each in approvals]
+    first = client.get(BATCH, {"id": ids})
+    text = first.content.decode()
+    assert tokens_in(first) == []
+    assert text.count('<article class="sec first sample"') == 3
+    assert "Reason 5." in text, "what stands out is among them"
+    shown = client.get(BATCH, {"id": ids, "read": receipt_in(first)})
+    assert len(tokens_in(shown)) == 11
+    done = client.post(BATCH, {"item": tokens_in(shown), "read": receipt_in(shown)})
+    assert "11 of 11 approved." in done.content.decode()
+
+
+def test_very_many_are_refused_whole_where_none_was_read(client, team, second, browse):
+    approvals = [ask(team) for _number in range(11)]
+    ids = [each.pk for each in approvals]
+    receipt = receipt_in(client.get(BATCH, {"id": ids}))
+    items = tokens_in(client.get(BATCH, {"id": ids, "read": receipt}))
+    others = receipt_in(client.get(BATCH, {"id": ids[:10]}))
+    for read in ("", "forged", others, receipt_in(browse(second).get(BATCH, {"id": ids}))):
+        text = client.post(BATCH, {"item": items, "read": read}).content.decode()
+        assert "Nothing was approved: some of so many are read first." in text
+    assert not Decision.objects.exists()
+    assert "10 of 10 approved." in client.post(BATCH, {"item": items[:10]}).content.decode(), "few need no reading"
+
+
+def test_what_changed_since_it_was_read_is_read_again(client, team):
+    approvals = [ask(team) for _number in range(11)]
+    ids = [each.pk for each in approvals]
+    receipt = receipt_in(client.get(BATCH, {"id": ids}))
+    Approval.objects.filter(pk=ids[0]).update(version=2, revision=2)
+    assert tokens_in(client.get(BATCH, {"id": ids, "read": receipt})) == []
+
+
+@pytest.mark.parametrize("odd", [[], [3], [3, 4], [0, 1, 2, 3]])
+def test_what_stands_out_is_read_before_the_rest(team, odd):
+    approvals = [ask(team, amount="90.00" if number in odd else "10.00") for number in range(11)]
+    samples = sampling.samples_of(batching.matrix(approvals).lines)
+    assert len({line.approval.pk for line in samples}) == 3
+    chosen = {approvals.index(line.approval) for line in samples}
+    assert set(odd[:3]) <= chosen
+    if not odd:
+        assert chosen == {0, 5, 10}

@@ -37,6 +37,27 @@ def test_it_lists_what_waits_for_the_teams_of_the_user_only(browse, reviewer, st
     assert b"Nothing waits for your teams." in browse(stranger).get(INBOX).content
 
 
+def test_where_nothing_waits_it_says_how_the_day_went(browse, reviewer, second, team):
+    assert b"Last decision" not in browse(reviewer).get(INBOX).content
+    asked = [make_approval(team, risk="low") for _number in range(3)]
+    Approval.objects.update(requested_at=timezone.now() - timedelta(minutes=12))
+    for each in asked[:2]:
+        post(each, second)
+    assert b"Last decision" not in browse(reviewer).get(INBOX).content, "one waits"
+    post(asked[2], second)
+    text = browse(reviewer).get(INBOX).content.decode()
+    assert re.search('Last decision: <time [^>]*data-relative="ago"', text)
+    assert "3 decided today; half of them waited less than 12 min 0" in text
+    assert "Last decision" not in browse(reviewer).get(INBOX, {"q": "risk:high"}).content.decode()
+
+
+def test_its_rail_leads_to_what_is_urgent_to_the_team_and_to_ones_pace(browse, reviewer, stranger, team):
+    text = browse(reviewer).get(INBOX).content.decode()
+    for address in ("?q=left%3C1h", reverse("approvals:team", args=[team.slug]), reverse("approvals:pace")):
+        assert address in text
+    assert reverse("approvals:team", args=[team.slug]) not in browse(stranger).get(INBOX).content.decode()
+
+
 def test_it_sorts_by_risk_and_then_by_time_left(browse, reviewer, team):
     low, late, soon, critical = (make_approval(team, risk=risk) for risk in ("low", "high", "high", "critical"))
     Approval.objects.filter(pk=soon.pk).update(expires_at=timezone.now() + timedelta(minutes=5))
