@@ -1,7 +1,7 @@
 // Where the focus stays when what had it goes, and the one place through which screen readers are told what happened.
 //
 // A swap, an answer or a push may take away what the reader stands on. The focus then goes to its successor: the same id, the same
-// act, or the first control of the nearest region that is still there. A reader who clicked beside all controls has let go of it.
+// act, the same words, or the first control of the nearest region that is still there. A reader who clicked beside all controls has let go of it.
 
 const announcer = document.getElementById("announce");
 const CONTROLS = "a[href], button, summary, input:not([type=hidden]), textarea, select, [tabindex]";
@@ -15,21 +15,23 @@ export function say(text, { now = false } = {}) {
 }
 
 const usable = (element) => element?.isConnected && element.checkVisibility() && !element.matches(":disabled");
-const firstIn = (place) => (place ? [...place.querySelectorAll(CONTROLS)].find(usable) : undefined);
+const controlsIn = (place) => (place ? [...place.querySelectorAll(CONTROLS)] : []);
 
 function note({ target }) {
   const around = [];
   for (let place = target.parentElement; place; place = place.parentElement) if (place.id) around.push(place.id);
-  stood = { element: target, id: target.id, act: target.dataset.act, around };
+  const menu = target.closest("details")?.querySelector(":scope > summary");
+  stood = { element: target, id: target.id, act: target.dataset.act ?? menu?.dataset.act, words: target.textContent, around };
 }
 
 /** Gives the focus to the successor of what had it and is gone; nothing while something has it. */
 export function keepFocus() {
   if (!stood || document.activeElement !== document.body) return;
-  const { element, id, act, around } = stood;
-  const same = act ? [...document.querySelectorAll(`[data-act="${CSS.escape(act)}"]`)].find(usable) : undefined;
-  const nearest = () => around.map((each) => firstIn(document.getElementById(each))).find(Boolean);
-  const place = [element, id && document.getElementById(id), same].find((each) => each && usable(each)) ?? nearest();
+  const { element, id, act, words, around } = stood;
+  const places = around.map((each) => document.getElementById(each));
+  const same = act ? [...document.querySelectorAll(`[data-act="${CSS.escape(act)}"]`)] : [];
+  const alike = words ? controlsIn(places.find(usable)).filter((each) => each.textContent === words) : [];
+  const place = [element, document.getElementById(id), ...same, ...alike].find(usable) ?? places.flatMap(controlsIn).find(usable);
   place?.focus({ preventScroll: true });
 }
 

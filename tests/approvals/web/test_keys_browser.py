@@ -159,7 +159,7 @@ def test_control_enter_sends_what_one_types_and_nothing_grave(open_as, people):
     page.keyboard.press("Control+Enter")
     expect(approve).to_be_focused()
     page.wait_for_timeout(300)
-    assert Approval.objects.filter(pk__in=[high.pk, critical.pk], state="pending").count() == 2
+    assert all(Approval.objects.get(pk=each.pk).is_pending for each in (high, critical))
 
     set_keys(reviewer, opens_next=False)
     page.goto(address(low))
@@ -188,10 +188,10 @@ def test_what_can_be_done_is_found_by_typing_and_done_by_enter(open_as, people):
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="Find an act or a page")
     expect(field).to_be_focused()
-    expect(palette(page).get_by_role("option", name="Ask the agent q")).to_be_visible()
+    expect(palette(page).get_by_role("option", name="Modify refund m")).to_be_visible()
     page.keyboard.type("refund rej")
     chosen = palette(page).get_by_role("option", selected=True)
-    expect(chosen).to_have_text("Reject refundr")
+    expect(chosen).to_have_text("Reject refund r")
     expect(field).to_have_attribute("aria-activedescendant", chosen.get_attribute("id"))
     expect(page.locator("#announce")).to_have_text("1 found")
     page.keyboard.press("Enter")
@@ -254,7 +254,7 @@ def test_the_focus_stays_where_one_worked_on_the_page_of_an_approval(open_as, pe
     expect(page.locator("#announce")).to_contain_text("laim")
 
     press("s")
-    expect(page.get_by_role("button", name="For 1 hour")).to_be_focused()
+    expect(page.locator("#triage-snooze button").first).to_be_focused()
     press("Enter")
     expect(page.get_by_role("button", name="Show it again")).to_be_focused()
     assert Snooze.objects.filter(approval=approval).exists()
@@ -315,7 +315,8 @@ def test_who_reviews_together_by_keys_comes_to_the_result(open_as, people):
     team, reviewer, _second = people
     ask(team), ask(team)
     page = opened(open_as, reviewer, "/")
-    for key in "jxjxb":
+    expect(page.locator("[data-row].current")).to_have_count(1)
+    for key in "xjxb":
         page.keyboard.press(key)
     approve = page.get_by_role("button", name="Approve the ticked ones")
     expect(page.get_by_role("heading", level=1, name="Review together")).to_be_focused()
@@ -359,8 +360,9 @@ def test_a_screen_reader_finds_the_inbox_in_order(open_as, people):
                 - cell /Issue refund/:
                   - link "Issue refund 240.00 for order A-1"
         - complementary "Preview":
-          - heading "Issue refund 240.00 for order A-1" [level=1]
-          - link "Open to decide"
+          - article:
+            - heading "Issue refund 240.00 for order A-1" [level=1]
+          - link /Open to decide/
     """)
 
 
@@ -416,6 +418,7 @@ def test_the_page_of_keys_and_the_map_can_be_read_and_used_by_everybody(open_as,
             page.keyboard.press("Escape")
             page.keyboard.press("?")
             expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        page.evaluate("scrollTo(0, 0)")  # a field half out of view is no target
         found = Axe().run(page, options=AXE).response["violations"]
         assert [(step, each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
