@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 from django.forms.boundfield import BoundField
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -68,9 +69,9 @@ class KeysForm(SwitchesForm):
 
     GROUPS = ((_("In lists"), LIST), (_("On the page of an approval"), CARD), (_("Everywhere"), EVERYWHERE))
 
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, user: User, data: QueryDict | None = None) -> None:
         switches = {"uses_keys": user.uses_keys, "opens_next": user.opens_next}
-        super().__init__(*args, initial=user.key_map | switches, **kwargs)
+        super().__init__(data, initial=user.key_map | switches, label_suffix="")
         for act in ACTS:
             self.fields[act.name] = KeyField(act)
 

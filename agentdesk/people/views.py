@@ -63,7 +63,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         change_profile(user, {"keys": {}}, actor=Actor.from_request(request))
         messages.success(request, _("The usual keys are back."))
         return redirect("people:keys")
-    form = KeysForm(user, request.POST if request.method == "POST" else None, label_suffix="")
+    form = KeysForm(user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         change_profile(user, form.changes(), actor=Actor.from_request(request))
         messages.success(request, _("Your keys are saved."))

@@ -41,7 +41,7 @@ def is_live(page: Page) -> None:
     expect(page.get_by_role("banner").get_by_text("Live", exact=True)).to_be_visible()
 
 
-def opened(open_as, reviewer, path) -> Page:
+def opened(open_as, reviewer, path):
     page = open_as(reviewer, path)
     is_live(page)
     return page
@@ -55,7 +55,7 @@ def palette(page: Page):
     return page.get_by_role("dialog", name="What can be done here")
 
 
-def has_focus(page: Page) -> bool:
+def has_focus(page):
     return page.evaluate("document.activeElement !== document.body")
 
 
