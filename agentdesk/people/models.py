@@ -9,9 +9,11 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.utils.crypto import salted_hmac
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
+from agentdesk.people.keys import map_of
 
 
 class Role(models.TextChoices):
@@ -37,6 +39,11 @@ class User(AbstractUser):
     language = models.CharField(max_length=12, blank=True, default="")
     time_zone = models.CharField(max_length=64, blank=True, default="")
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
+    keys = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="Acts whose key this user has changed: name and key."
+    )
+    uses_keys = models.BooleanField(default=True)
+    opens_next = models.BooleanField(default=True)
     session_round = models.PositiveIntegerField(
         default=0, editable=False, help_text="Rises when all sessions of this user end."
     )
@@ -52,6 +59,11 @@ class User(AbstractUser):
     @property
     def is_service(self) -> bool:
         return self.kind == self.Kind.SERVICE
+
+    @cached_property
+    def key_map(self) -> dict[str, str]:
+        """The key of every act, as this user has set them; "" where an act has none."""
+        return map_of(self.keys)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """As Django's, over the round of sessions too: the sessions of an earlier one fit no more."""

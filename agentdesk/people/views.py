@@ -14,7 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from agentdesk.audit.record import Actor
-from agentdesk.people.forms import ProfileForm, ThemeForm, TokenForm
+from agentdesk.people.forms import KeysForm, ProfileForm, SwitchesForm, ThemeForm, TokenForm
+from agentdesk.people.keys import FIXED
 from agentdesk.people.models import Membership, Token, User
 from agentdesk.people.profile import change_profile
 from agentdesk.people.proofs import proof_of
@@ -50,6 +51,34 @@ def theme(request: HttpRequest) -> HttpResponse:
     back = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if safe else "people:profile")
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest) -> HttpResponse:
+    """The person's own map of keys."""
+    user = _user(request)
+    if "restore" in request.POST:
+        change_profile(user, {"keys": {}}, actor=Actor.from_request(request))
+        messages.success(request, _("The usual keys are back."))
+        return redirect("people:keys")
+    form = KeysForm(user, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        change_profile(user, form.changes(), actor=Actor.from_request(request))
+        messages.success(request, _("Your keys are saved."))
+        return redirect("people:keys")
+    return render(request, "people/keys.html", {"form": form, "fixed": FIXED}, status=422 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def key_switches(request: HttpRequest) -> HttpResponse:
+    """Set the switches of the map that every page shows."""
+    form = SwitchesForm(request.POST)
+    form.is_valid()  # of two check boxes nothing can be wrong
+    change_profile(_user(request), form.cleaned_data, actor=Actor.from_request(request))
+    return HttpResponse(status=204)
 
 
 @login_required

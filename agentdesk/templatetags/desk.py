@@ -9,12 +9,13 @@ from typing import Any
 from django import template
 from django.db.models import Choices
 from django.templatetags.static import static
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from agentdesk import masking
 from agentdesk.digests import decode
+from agentdesk.people.keys import ACTS, FIXED
 
 register = template.Library()
 
@@ -27,6 +28,43 @@ def icon(name: str, tone: str = "") -> SafeString:
     """One icon of the sprite, hidden from screen readers: the word stands beside it."""
     classes = f"icon {tone}" if tone else "icon"
     return format_html('<svg class="{}" aria-hidden="true"><use href="{}#i-{}"/></svg>', classes, static("icons.svg"), name)
+
+
+@register.simple_tag(takes_context=True)
+def act(context: template.Context, name: str) -> SafeString:
+    """The attributes of a control that has a key: what it does, and for screen readers the viewer's own key."""
+    shown = _key_of(context, name)
+    shortcut = f"Shift+{shown}" if shown.isupper() else shown
+    # For two keys after one another ARIA has no word.
+    said = format_html(' aria-keyshortcuts="{}"', shortcut) if len(shown) == 1 else ""
+    return format_html('data-act="{}"{}', name, said)
+
+
+@register.simple_tag(takes_context=True)
+def key(context: template.Context, name: str, place: str = "") -> SafeString:
+    """The viewer's own key of an act, to be seen beside the act's words. Never in what is pushed: there is no viewer there."""
+    shown = _key_of(context, name)
+    classes = f"key {place}".rstrip()
+    return format_html('<kbd class="{}" aria-hidden="true">{}</kbd>', classes, shown) if shown else SafeString()
+
+
+@register.simple_tag(takes_context=True)
+def key_map(context: template.Context) -> str:
+    """All of the viewer's keys as JSON, for the scripts."""
+    return json.dumps(context["user"].key_map, ensure_ascii=False, separators=(",", ":"))
+
+
+@register.simple_tag(takes_context=True)
+def keyboard(context: template.Context) -> dict[str, Any]:
+    """What the map of keys says: name, the viewer's key and words of each act, and the keys that nobody changes."""
+    keys = context["user"].key_map
+    return {"acts": [(each.name, keys[each.name], each.words) for each in ACTS], "fixed": FIXED}
+
+
+@register.filter
+def typed(key: str) -> SafeString:
+    """A key as it is typed: one mark for each press."""
+    return format_html_join(" ", "<kbd>{}</kbd>", ((press,) for press in key.split()))
 
 
 @register.simple_tag
@@ -136,6 +174,12 @@ def visible(text: object) -> SafeString:
     """Text from the agent or from outside, its secrets masked, escaped, with every invisible or direction-changing character
     shown by its code."""
     return mark_safe(_BEYOND_ASCII.sub(_shown, escape(masking.text(str(text)))))  # noqa: S308 - escaped right here
+
+
+def _key_of(context: template.Context, name: str) -> str:
+    """The viewer's key of an act; "" where they have switched keys off. Raises KeyError for an act that there is not."""
+    user = context["user"]
+    return str(user.key_map[name]) if user.uses_keys else ""
 
 
 def _shown(match: re.Match[str]) -> str:

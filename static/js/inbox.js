@@ -192,15 +192,15 @@ function countPicked() {
   form.querySelector("[data-batch-count]").textContent = count;
 }
 
-/** x selects the row that the reader stands on; X all rows from the last one selected. */
-document.addEventListener("desk:key", (event) => {
-  const { key } = event.detail;
+/** Selects the row that the reader stands on, or all rows from the last one selected to it. */
+document.addEventListener("desk:act", (event) => {
+  const { act } = event.detail;
   const pick = list()?.querySelector("[data-row].current [data-pick]");
-  if (!pick || key.toLowerCase() !== "x") return;
+  if (!pick || !["select", "select_range"].includes(act)) return;
   event.preventDefault();
   const all = picks();
   const [from, to] = [all.indexOf(pickedLast), all.indexOf(pick)].sort((one, other) => one - other);
-  if (key === "X" && from >= 0) for (const each of all.slice(from, to + 1)) each.checked = true;
+  if (act === "select_range" && from >= 0) for (const each of all.slice(from, to + 1)) each.checked = true;
   else pick.checked = !pick.checked;
   pickedLast = pick;
   countPicked();

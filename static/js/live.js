@@ -18,6 +18,8 @@
 //                 desk:fetched  on a region: {incoming} is about to take its place; desk:placed on the document: {id}, after it
 //                 desk:token  on the document: {run, step, seq, text}
 
+import { say } from "./focus.js";
+
 const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
@@ -28,8 +30,11 @@ const TOO_MANY = 4429;
 
 const wire = document.getElementById("wire");
 const banner = document.getElementById("offline");
+<<<<<<< HEAD
 const crowded = document.getElementById("crowded");
 const announcer = document.getElementById("announce");
+=======
+>>>>>>> keys
 
 let socket = null;
 let attempts = 0;
@@ -205,8 +210,13 @@ function place(current, incoming) {
   }
   const saidBefore = current.dataset.say;
   const swapped = htmx.swap({ text: incoming.outerHTML, target: current, swap: "outerMorph", sourceElement: document.body });
-  if (incoming.dataset.say && incoming.dataset.say !== saidBefore) announcer.textContent = incoming.dataset.say;
+  if (incoming.dataset.say && incoming.dataset.say !== saidBefore) say(incoming.dataset.say, { now: isAsked() });
   return swapped;
+}
+
+/** Whether the reader is asked for a decision and has sent none: what is decided now was decided by another. */
+function isAsked() {
+  return [...document.querySelectorAll("#panel .acts .btn.solid")].some((button) => !button.disabled);
 }
 
 function refetchAll() {

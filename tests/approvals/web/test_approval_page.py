@@ -187,9 +187,9 @@ def test_it_gives_a_key_that_decides_to_low_risk_only(browse, reviewer, team):
     for risk in ("low", "medium", "high", "critical"):
         panel = client.get(address(make_approval(team, risk=risk), "panel")).content.decode()
         button[risk] = re.search(r'<button class="btn solid wide"([^>]*)>', panel)[1]
-    assert button["low"] == ' data-key="a"'
-    assert button["medium"] == ' data-key="a" data-aim'
-    assert "data-key" not in button["high"] + button["critical"]
+    assert button["low"] == ' data-act="approve" aria-keyshortcuts="a"'
+    assert button["medium"] == ' data-act="approve" aria-keyshortcuts="a" data-aim'
+    assert "data-act" not in button["high"] + button["critical"]
 
 
 def signed_in_the_form_of(client, approval):
@@ -258,8 +258,8 @@ def test_it_leads_through_the_queue(browse, reviewer, team):
     first, middle, last = (make_approval(team, risk=risk) for risk in ("critical", "medium", "low"))
     page = browse(reviewer).get(address(middle)).content.decode()
     assert "2 of 3" in page
-    assert f'href="{address(first)}" data-key="p"' in page
-    assert f'href="{address(last)}" data-key="n"' in page
+    assert f'href="{address(first)}" data-act="previous"' in page
+    assert f'href="{address(last)}" data-act="next"' in page
 
 
 def test_a_question_to_the_agent_and_the_call_that_follows_show_one_another(browse, reviewer, team):

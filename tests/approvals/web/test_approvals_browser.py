@@ -11,8 +11,10 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 from playwright.sync_api import expect
 
+from agentdesk.audit.record import Actor
 from agentdesk.live.push import flush, push
 from agentdesk.live.sender import sender
+from agentdesk.people.profile import change_profile
 from approvals.models import Approval, Decision
 from tests.approvals.cast import make_approval, make_team, make_user, post
 from tests.approvals.web.conftest import look_again
@@ -226,12 +228,17 @@ def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
     assert Approval.objects.get(pk=low.pk).is_pending
     page.keyboard.press("Escape")
     page.keyboard.press("?")
-    page.get_by_label("Use keys in this browser").uncheck()
+    with page.expect_response("**/profile/keys/switches/"):
+        page.get_by_label("Use keys").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("a")
     page.wait_for_timeout(300)
+    page.reload()
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
     assert Approval.objects.get(pk=low.pk).is_pending
-    page.evaluate("localStorage.clear()")
+    change_profile(reviewer, {"uses_keys": True}, actor=Actor.of(reviewer))
+    page.reload()
     page.keyboard.press("a")
     expect(page.locator("#told")).to_contain_text("Approved by Robin Vale")
 
@@ -316,6 +323,7 @@ def test_it_takes_the_panel_along_while_nobody_types(open_as, people):
     expect(page.locator("#panel")).to_contain_text("Rejected by Sam Ashby")
     expect(page.locator("#panel form")).to_have_count(0)
     expect(page.locator("#announce")).to_have_text("Rejected by Sam Ashby")
+    expect(page.locator("#announce")).to_have_attribute("aria-live", "assertive")  # it was another's decision
 
 
 def test_it_says_offline_and_catches_up_afterwards(open_as, people, web):
