@@ -1,7 +1,7 @@
 """What waits for a team, and how its people get on with it: figures for those who share the work. A fixed number of queries."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,8 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from agentdesk.audit.models import AuditEntry
-from agentdesk.people.models import Membership, Role, Team, User
+from agentdesk.people.models import Absence, Membership, Role, Team, User
+from approvals.cover import Cover, cover_of
 from approvals.models import Approval, Claim, Decision
 from approvals.models.approvals import GUEST_TEAMS
 from approvals.states import PEOPLES_VERDICTS, Risk, Status
@@ -29,17 +30,19 @@ FROM approvals_approval WHERE team_id = ANY(%s) AND closed_at > %s AND status = 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One reviewer's part of the work: approvals of the team that they look after now, and that they decided today."""
+    """One reviewer's part of the work: approvals of the team that they look after now, and that they decided today; ``away``
+    where they are away now."""
 
     person: User
     claims: int
     decided: int
+    away: Absence | None
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """How much waits for the team, by risk and the gravest first; the oldest of it; ``median`` seconds from question to
-    decision over :data:`MEDIAN_OVER`, of ``closed`` decided ones (None: there were none)."""
+    decision over :data:`MEDIAN_OVER`, of ``closed`` decided ones (None: there were none); who is there in the days to come."""
 
     waiting: list[tuple[Risk, int]]
     total: int
@@ -47,6 +50,7 @@ class Load:
     closed: int
     median: float | None
     shares: list[Share]
+    cover: Cover
 
 
 def load_of(team: Team, *, since: datetime) -> Load:
@@ -58,6 +62,8 @@ def load_of(team: Team, *, since: datetime) -> Load:
     for part in (own, guests):
         counted.update(dict(part.order_by().values_list("risk").annotate(n=Count("*"))))
     oldest = [part.order_by("requested_at").first() for part in (own, guests)]
+    people = _reviewers_of(team)
+    cover = cover_of(people, since.tzinfo)
     with connection.cursor() as cursor:
         cursor.execute(_MEDIAN, [[team.pk], timezone.now() - MEDIAN_OVER])
         closed, median = cursor.fetchone()
@@ -67,7 +73,8 @@ def load_of(team: Team, *, since: datetime) -> Load:
         oldest=min((each for each in oldest if each), key=lambda each: each.requested_at, default=None),
         closed=closed,
         median=None if median is None else float(median),
-        shares=_shares(team, since),
+        shares=_shares(team, people, cover, since),
+        cover=cover,
     )
 
 
@@ -91,9 +98,12 @@ def calm_of(teams: Collection[UUID], *, since: datetime) -> Calm:
     return Calm(at, closed, None if median is None else float(median))
 
 
-def _shares(team: Team, since: datetime) -> list[Share]:
+def _reviewers_of(team: Team) -> list[User]:
     reviewers = Membership.objects.filter(team=team, role=Role.REVIEWER).values("user")
-    people = User.objects.filter(pk__in=reviewers, is_active=True, kind=User.Kind.PERSON)
+    return list(User.objects.filter(pk__in=reviewers, is_active=True, kind=User.Kind.PERSON))
+
+
+def _shares(team: Team, people: Sequence[User], cover: Cover, since: datetime) -> list[Share]:
     ids = [person.pk for person in people]
     held = Claim.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), user__in=ids)
     held = held.filter(Q(approval__team=team) | Q(approval__reviewer_teams__contains=[team.pk]))
@@ -102,5 +112,7 @@ def _shares(team: Team, since: datetime) -> list[Share]:
     done = done.exclude(via=AuditEntry.Via.STANDING)
     done = done.filter(Q(approval__team=team) | Q(approval__reviewer_teams__contains=[team.pk]))
     decided = dict(done.order_by().values_list("decided_by").annotate(n=Count("*")))
-    shares = [Share(person, claims.get(person.pk, 0), decided.get(person.pk, 0)) for person in people]
+    shares = [
+        Share(person, claims.get(person.pk, 0), decided.get(person.pk, 0), cover.away.get(person.pk)) for person in people
+    ]
     return sorted(shares, key=lambda share: share.person.label.casefold())

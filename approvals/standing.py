@@ -71,9 +71,9 @@ def make(approval_id: UUID | str, wanted: Wanted, *, actor: Actor) -> StandingAp
     args = args_of(approval)
     if errors := _problems(wanted, args):
         raise Invalid(errors)
-    return _create(
+    return create(
         StandingApproval(
-            team_id=approval.team_id, agent=approval.agent, action=approval.action, code_version=_code_version(approval),
+            team_id=approval.team_id, agent=approval.agent, action=approval.action, code_version=code_version_of(approval),
             args=encode({name: args[name] for name in sorted(wanted.exactly)}),
             conditions=[{"path": name, "op": "<=", "value": str(most)} for name, most in sorted(wanted.at_most.items())],
             risk=approval.risk, owner=actor.user, made_from=approval, reason=wanted.reason.strip(),
@@ -90,7 +90,7 @@ def make_by_admin(standing: StandingApproval, *, actor: Actor) -> StandingApprov
     if errors := problems_for_admin(standing):
         raise Invalid(errors)
     standing.code_version = Tool.objects.get(agent=standing.agent, name=standing.action, team=standing.team_id).code_version
-    return _create(standing, actor)
+    return create(standing, actor)
 
 
 def problems_for_admin(standing: StandingApproval) -> dict[str, list[str]]:
@@ -118,7 +118,7 @@ def problems_for_admin(standing: StandingApproval) -> dict[str, list[str]]:
 @transaction.atomic
 def revoke(standing_id: UUID | str, *, actor: Actor) -> bool:
     """No call uses it from now on; what it approved stays approved. False: it was revoked already. Whoever sees it and reviews
-    for its team may, as may its owner and an admin. Raises NotFound, NotAllowed."""
+    for its team may, as may its owner, whoever it is offered to, and an admin. Raises NotFound, NotAllowed."""
     if actor.user is None:
         raise NotAllowed
     standing = StandingApproval.objects.visible_to(actor.user).select_for_update().filter(pk=standing_id).first()
@@ -129,13 +129,13 @@ def revoke(standing_id: UUID | str, *, actor: Actor) -> bool:
     if standing.revoked_at is not None:
         return False
     StandingApproval.objects.filter(pk=standing.pk).update(revoked_at=timezone.now(), revoked_by_label=actor.label[:200])
-    _enter("standing.revoked", standing, actor, {"uses": standing.uses, "spent": standing.spent})
+    enter("standing.revoked", standing, actor, {"uses": standing.uses, "spent": standing.spent})
     return True
 
 
 def may_revoke(user: User, standing: StandingApproval) -> bool:
     """Whether this user may revoke it."""
-    if user.is_superuser or user.pk == standing.owner_id:
+    if user.is_superuser or user.pk in (standing.owner_id, standing.offered_to_id):
         return user.is_active
     return standing.team_id in user.team_ids(Role.REVIEWER, Role.ADMIN)
 
@@ -153,7 +153,7 @@ def why_not(user: User, approval: Approval) -> str | None:
         return reason
     if Risk(approval.risk).rank > OWN_RISK.rank:
         return _("Calls of this risk are decided one by one.")
-    if not _is_for_one(approval):
+    if not is_for_one(approval):
         return _("What needs more than one reviewer, or a second factor, is decided one by one.")
     return None
 
@@ -175,13 +175,13 @@ def use(approval: Approval) -> Decision | None:
     evaluation = approval.evaluation
     if approval.kind != Kind.TOOL_CALL or approval.version != 1 or not approval.is_pending:
         return None
-    if Verdict.APPROVE not in approval.allowed or evaluation is None or not evaluation.facts or not _is_for_one(approval):
+    if Verdict.APPROVE not in approval.allowed or evaluation is None or not evaluation.facts or not is_for_one(approval):
         return None
     in_force = StandingApproval.objects.in_force().filter(agent=approval.agent, action=approval.action, team=approval.team_id)
     candidates = list(in_force.select_related("owner").order_by("expires_at", "pk")[:MOST_TRIED])
     if not candidates:
         return None
-    facts, version = facts_of(evaluation.facts), _code_version(approval)
+    facts, version = facts_of(evaluation.facts), code_version_of(approval)
     if facts.doubts() or facts.crossed():
         return None
     for standing in candidates:
@@ -231,13 +231,13 @@ def _is_bounded(standing: StandingApproval, facts: Facts) -> bool:
     return all(is_bounded(one.at) or traced.is_untrusted(one) is False for one in traced.values)
 
 
-def _code_version(approval: Approval) -> str:
+def code_version_of(asked: Approval | StandingApproval) -> str:
     """Of the tool as it is now; empty when there is no such tool."""
-    tool = Tool.objects.filter(agent=approval.agent, name=approval.action, team=approval.team_id).first()
+    tool = Tool.objects.filter(agent=asked.agent, name=asked.action, team=asked.team_id).first()
     return tool.code_version if tool else ""
 
 
-def _is_for_one(approval: Approval) -> bool:
+def is_for_one(approval: Approval) -> bool:
     """Whether one reviewer's word is enough, and needs nothing that only a person at the screen can give."""
     wanted = freeze(approval.requirements, approval.team_id)
     return wanted["count"] == 1 and not wanted["second_factor"] and approval.risk != Risk.CRITICAL
@@ -255,7 +255,7 @@ def _take(standing: StandingApproval, amount: Decimal | None) -> bool:
 def _decide(standing: StandingApproval, approval: Approval, amount: Decimal | None) -> Decision:
     StandingUse.objects.create(approval=approval, standing=standing, amount=amount)
     actor = Actor.of(standing.owner, AuditEntry.Via.STANDING)
-    _enter("standing.used", standing, actor, {"approval": approval.pk, "use": standing.uses + 1, "amount": amount})
+    enter("standing.used", standing, actor, {"approval": approval.pk, "use": standing.uses + 1, "amount": amount})
     outcome = decide(
         approval.pk, actor=actor, verdict=Verdict.APPROVE, digest=approval.digest, version=approval.version,
         message=_("Approved in advance: %(reason)s") % {"reason": standing.reason},
@@ -297,19 +297,22 @@ def _unknown(names: Iterable[str], args: Mapping[str, Any]) -> list[str]:
     return sorted({name for name in names if name not in args})
 
 
-def _create(standing: StandingApproval, actor: Actor) -> StandingApproval:
+def create(standing: StandingApproval, actor: Actor) -> StandingApproval:
+    """Store one that was checked, with its entry."""
     standing.made_by_label = actor.label[:200]
     standing.save(force_insert=True)
     facts = {
         "owner": standing.owner_id, "risk": standing.risk, "until": standing.expires_at, "most_uses": standing.most_uses,
         "budget": standing.budget, "budget_at": standing.budget_at, "made_from": standing.made_from_id,
+        "taken_from": standing.taken_from_id,
     }  # fmt: skip
     content = {"args": standing.args, "conditions": standing.conditions, "reason": standing.reason}
-    _enter("standing.made", standing, actor, facts, content)
+    enter("standing.made", standing, actor, facts, content)
     return standing
 
 
-def _enter(action: str, standing: StandingApproval, actor: Actor, after: dict[str, Any], content: Any = None) -> None:
+def enter(action: str, standing: StandingApproval, actor: Actor, after: dict[str, Any], content: Any = None) -> None:
+    """Write the audit entry of an act on ``standing``."""
     record(
         action, actor=actor, object_type="standing", object_id=standing.pk, object_label=str(standing),
         team_id=standing.team_id, after=after, content=content,

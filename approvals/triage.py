@@ -5,7 +5,9 @@ Every act locks the approval, so of two at once the second sees what the first d
 the claim's revision on the actor's screen (0: there was none).
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +17,9 @@ from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor
 from agentdesk.live.push import push
+from agentdesk.people.absence import away, present_for
 from agentdesk.people.leaving import Left
-from agentdesk.people.models import User
+from agentdesk.people.models import User, day_words
 from approvals import access, moves, notices
 from approvals.errors import Invalid, NotAllowed, NotCurrent, NotFound, Taken
 from approvals.models import Approval, Claim, Snooze
@@ -102,6 +105,8 @@ def assign(approval_id: UUID | str, to: UUID | str, *, actor: Actor, seen: int) 
     reason = access.why_not(other, approval)
     if reason is not None:
         raise Invalid({"to": [_("%(name)s may not decide this.") % {"name": other.label}]})
+    if other.pk != user.pk:
+        _check_not_away(other)
     before = _told(held)
     was_mine = before["user"] == user.pk and other.pk != user.pk
     made = _write(approval, user=other, until=None, assigned_by=user)
@@ -152,26 +157,18 @@ def wake(approval_id: UUID | str, *, actor: Actor) -> bool:
 def leave(user: User, to: User | None, *, actor: Actor) -> Left:
     """``user`` has lost a role, or was switched off: what they looked after and may decide no more goes to ``to`` where ``to``
     may decide it, else to nobody; what they had put off and see no more is put off no more."""
-    handed_over = released = 0
-    for approval in Approval.objects.filter(claim__user=user).order_by("pk").select_for_update(of=["self"]):
-        held = Claim.objects.filter(approval=approval, user=user).first()  # anew, now that nobody else writes it
-        if held is None or not approval.is_pending or access.reviews_for(user, approval):
-            continue
-        before = _told(held)
-        approval.claim = held
-        if to is not None and to.pk != user.pk and access.why_not(to, approval) is None:
-            made = _write(approval, user=to, until=None, assigned_by=actor.user)
-            moves.enter(approval, "approval.handed_over", actor=actor, before=before, after=_told(made))
-            notices.tell_assigned(approval, to)
-            handed_over += 1
-        else:
-            made = _write(approval, user=None, until=None, assigned_by=None)
-            moves.enter(approval, "approval.released", actor=actor, before=before, after=_told(made))
-            released += 1
+    came = _pass_all_on(user, to, actor=actor, keeps=partial(access.reviews_for, user))
     for approval in Approval.objects.filter(snoozes__user=user).order_by("pk").select_for_update(of=["self"]):
         if not access.may_see(user, approval) and Snooze.objects.filter(user=user, approval=approval).delete()[0]:
             moves.enter(approval, "approval.woken", actor=actor, after={"user": user.pk})
-    return Left(handed_over, released)
+    return came
+
+
+@transaction.atomic
+def hand_on(user: User, to: User | None, *, actor: Actor) -> Left:
+    """``user`` is away from now on: what they look after goes to ``to`` where ``to`` may decide it, else to nobody, so that
+    the others see it. Doing it again finds nothing."""
+    return _pass_all_on(user, to, actor=actor, keeps=lambda _approval: False)
 
 
 def lapse_due(limit: int = 100) -> int:
@@ -216,6 +213,45 @@ def _lock(approval_id: UUID | str, actor: Actor, *, closed: bool = False) -> tup
     if not closed and not approval.is_pending:
         raise NotCurrent(approval, _("This does not wait any more."))
     return user, approval
+
+
+def _pass_all_on(user: User, to: User | None, *, actor: Actor, keeps: Callable[[Approval], bool]) -> Left:
+    """Pass on what ``user`` looks after, without what they keep."""
+    came = Left()
+    for approval in Approval.objects.filter(claim__user=user).order_by("pk").select_for_update(of=["self"]):
+        held = Claim.objects.filter(approval=approval, user=user).first()  # anew, now that nobody else writes it
+        if held is None or not approval.is_pending or keeps(approval):
+            continue
+        came += Left(handed_over=1) if _pass_on(approval, held, to, actor=actor) else Left(released=1)
+    return came
+
+
+def _pass_on(approval: Approval, held: Claim, to: User | None, *, actor: Actor) -> bool:
+    """Assign what somebody holds who is gone to ``to``; False: ``to`` may not decide it, or is nobody, and it is given up. The
+    caller has locked the approval."""
+    before = _told(held)
+    approval.claim = held
+    if to is None or to.pk == held.user_id or access.why_not(to, approval) is not None:
+        made = _write(approval, user=None, until=None, assigned_by=None)
+        moves.enter(approval, "approval.released", actor=actor, before=before, after=_told(made))
+        return False
+    made = _write(approval, user=to, until=None, assigned_by=actor.user)
+    moves.enter(approval, "approval.handed_over", actor=actor, before=before, after=_told(made))
+    notices.tell_assigned(approval, to)
+    return True
+
+
+def _check_not_away(other: User) -> None:
+    now = timezone.now()
+    absence = away([other.pk], now).get(other.pk)
+    if absence is None:
+        return
+    facts = {"name": other.label, "day": day_words(absence.ends_on)}
+    if (instead := present_for(other, now)) is None:
+        raise Invalid({"to": [_("%(name)s is away until %(day)s, and nobody stands in.") % facts]})
+    raise Invalid({"to": [
+        _("%(name)s is away until %(day)s. %(other)s stands in: assign it to them.") % {**facts, "other": instead.label}
+    ]})  # fmt: skip
 
 
 def _check_decides(user: User, approval: Approval) -> None:

@@ -38,7 +38,8 @@ ACTIONS = frozenset(
         "price.added", "price.changed", "price.removed",
         "subscription.added", "subscription.changed", "subscription.secret", "subscription.tested", "delivery.replayed",
         "session.ended", "token.created", "token.revoked", "login.succeeded", "login.failed", "logout",
-        "standing.made", "standing.used", "standing.revoked",
+        "absence.entered", "absence.began", "absence.cancelled",
+        "standing.made", "standing.used", "standing.revoked", "standing.offered", "standing.taken_over",
     }
 )  # fmt: skip
 

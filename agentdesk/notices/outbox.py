@@ -5,7 +5,6 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
@@ -21,6 +20,7 @@ from agentdesk.notices.posting import Answer
 from agentdesk.notices.subjects import Facts
 from agentdesk.notices.timing import send_at
 from agentdesk.notices.wording import Told
+from agentdesk.people.absence import away, present_for
 from agentdesk.people.models import Membership, User
 
 DELIVER = "agentdesk.notices.tasks.deliver"
@@ -62,7 +62,7 @@ def _spread_one(announcement: Announcement, subscriptions: Iterable[Subscription
             if _concerns(each, announcement, facts)
         ]
         deliveries += [
-            Delivery(announcement=announcement, user=rules.user, next_at=send_at(now, facts.risk, rules, zone_of(rules.user)))
+            Delivery(announcement=announcement, user=rules.user, next_at=send_at(now, facts.risk, rules, rules.user.zone))
             for rules in _rules_about(announcement, facts)
         ]
     announcement.spread_at = now
@@ -83,24 +83,35 @@ def _rules_about(announcement: Announcement, facts: Facts) -> list[PersonalRules
     """Of people who want to hear of it by e-mail; nobody's where the desk has no e-mail."""
     if not settings.NOTICES_MAIL:
         return []
+    members = Membership.objects.filter(team__in=facts.members_of, role=facts.role).values("user")
     if announcement.event == Event.ASSIGNED:
-        whom = Q(user=announcement.person_id)
+        whom = Q(user=announcement.person_id) | Q(user=_stand_in(announcement), user__in=members)
     else:
-        members = Membership.objects.filter(team__in=facts.members_of, role=facts.role).values("user")
         whom = (Q(user__in=members) | Q(user__in=facts.people)) & ~Q(user__in=facts.omit)
     people = PersonalRules.objects.filter(
         whom, mail=True, events__contains=[announcement.event], user__is_active=True, user__kind=User.Kind.PERSON
     ).exclude(user__email="")
-    return [rules for rules in people.select_related("user") if _is_grave_enough(facts, rules.minimum_risk)]
+    wanting = [rules for rules in people.select_related("user") if _is_grave_enough(facts, rules.minimum_risk)]
+    if not wanting or not waits_for_return(facts.risk):
+        return wanting
+    gone = away([rules.user_id for rules in wanting], timezone.now())
+    return [rules for rules in wanting if rules.user_id not in gone]
+
+
+def waits_for_return(risk: str) -> bool:
+    """Whether people who are away are not told: of approvals, unless the risk is critical. What failed has no risk."""
+    return risk not in ("", Level.CRITICAL)
+
+
+def _stand_in(announcement: Announcement) -> UUID | None:
+    """Who does the work now of whom something was given to; None where they are there, or nobody does."""
+    person = User.objects.filter(pk=announcement.person_id).first() if announcement.person_id else None
+    other = present_for(person, timezone.now()) if person else None
+    return other.pk if other and other != person else None
 
 
 def _is_grave_enough(facts: Facts, minimum: str) -> bool:
     return not facts.risk or Level.rank_of(facts.risk) >= Level.rank_of(minimum)
-
-
-def zone_of(user: User) -> ZoneInfo:
-    """The person's zone, or the desk's."""
-    return ZoneInfo(user.time_zone or settings.DESK_TIME_ZONE)
 
 
 def send_test(subscription: Subscription) -> Delivery:

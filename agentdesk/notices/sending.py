@@ -18,6 +18,7 @@ from agentdesk.notices import outbox, subjects, wording
 from agentdesk.notices.models import Delivery, Event, Subscription
 from agentdesk.notices.posting import Answer, post
 from agentdesk.notices.signing import headers
+from agentdesk.people.absence import is_away
 from agentdesk.people.models import User
 
 log = logging.getLogger(__name__)
@@ -107,17 +108,21 @@ def _still_worth_it(user: User, claimed: Sequence[Delivery]) -> list[Delivery]:
         by_kind[delivery.announcement.kind].add(delivery.announcement.object_id)
     visible = {kind: _visible(user, kind, ids) for kind, ids in by_kind.items()}
     still_open = {kind: subjects.get(kind).open_of(ids) for kind, ids in by_kind.items()}
-    kept, unseen, closed = [], [], []
+    is_gone = is_away(user, timezone.now())
+    kept, unseen, closed, gone = [], [], [], []
     for delivery in claimed:
         about = delivery.announcement
         if about.object_id not in visible[about.kind]:
             unseen.append(delivery.pk)
         elif about.event in _FOR_WHO_DECIDES and about.share != 100 and about.object_id not in still_open[about.kind]:
             closed.append(delivery.pk)
+        elif is_gone and outbox.waits_for_return(about.facts.get("risk", "")):
+            gone.append(delivery.pk)
         else:
             kept.append(delivery)
     outbox.drop(Delivery.objects.filter(pk__in=unseen), "The person may not see it any more.")
     outbox.drop(Delivery.objects.filter(pk__in=closed), "It was closed before the e-mail was due.")
+    outbox.drop(Delivery.objects.filter(pk__in=gone), "The person is away.")
     return kept
 
 
@@ -129,7 +134,7 @@ def _visible(user: User, kind: str, ids: set[str]) -> set[str]:
 def _write(user: User, deliveries: Sequence[Delivery]) -> Answer:
     language = user.language if user.language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
     with translation.override(language):
-        subject, text = wording.mail([each.announcement for each in deliveries], outbox.zone_of(user))
+        subject, text = wording.mail([each.announcement for each in deliveries], user.zone)
     first = deliveries[0].pk
     message = EmailMessage(
         subject, text, settings.DEFAULT_FROM_EMAIL, [user.email],

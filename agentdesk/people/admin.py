@@ -1,6 +1,7 @@
 """People in Django admin: a team's admins invite people and give roles in their teams; superusers do everything."""
 
 import logging
+from collections.abc import Iterable
 from smtplib import SMTPException
 from typing import Any
 from uuid import UUID
@@ -16,10 +17,12 @@ from django.utils.translation import gettext_lazy
 from agentdesk.admin_site import ReadOnly, TeamScoped, administered
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor, record
+from agentdesk.people import absence_admin  # noqa: F401 - registers its page
 from agentdesk.people.invitations import NoAddress, invite
 from agentdesk.people.leaving import Left, leave, switched_off
 from agentdesk.people.models import Membership, Role, Team, Token, User
 from agentdesk.people.superusers import is_last
+from agentdesk.people.team_admins import admins_of, teams_left_alone
 from agentdesk.people.tokens import revoke_token
 
 log = logging.getLogger(__name__)
@@ -65,7 +68,9 @@ class LeavingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 
 
 class PersonForm(UserForm, LeavingForm):
-    """Somebody who is there. The last active superuser stays one."""
+    """Somebody who is there. The last active superuser stays one, and to a team's admin the last admin of a team stays."""
+
+    may_leave_teams_alone = False
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data
@@ -77,6 +82,9 @@ class PersonForm(UserForm, LeavingForm):
         if lost and is_last(self.instance.pk):
             text = _("This is the last active superuser. Make somebody else one first.")
             self.add_error(lost[0], text)
+        elif lost and not self.may_leave_teams_alone and (alone := teams_left_alone(self.instance)):
+            text = _("This is the last admin of %(teams)s. Make somebody else one first, or ask a superuser.")
+            self.add_error(lost[0], text % {"teams": ", ".join(team.name for team in alone)})
         if given.get("hand_over_to") == self.instance and "hand_over_to" in given:
             self.add_error("hand_over_to", _("Choose somebody else."))
         return given
@@ -128,7 +136,8 @@ class UserAdmin(TeamScoped):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:
-            form = super().get_form(request, obj, change, **kwargs)
+            form: Any = super().get_form(request, obj, change, **kwargs)
+            form.may_leave_teams_alone = administered(request) is None
             _offer_successors(form, request)
             return form
         form = super().get_form(request, obj, change, **{**kwargs, "form": InvitationForm})
@@ -166,6 +175,7 @@ class UserAdmin(TeamScoped):
         elif "is_active" in changed and not obj.is_active:
             came = switched_off(obj, to=form.cleaned_data["hand_over_to"], actor=actor)
             _tell_left(self, request, came)
+            _tell_alone(self, request, Membership.objects.filter(user=obj, role=Role.ADMIN).values_list("team", flat=True))
 
     def _welcome(self, request: HttpRequest, user: User, form: Any, actor: Actor) -> None:
         team = form.cleaned_data.get("team")
@@ -198,9 +208,44 @@ class UserAdmin(TeamScoped):
                 self.message_user(request, text % {"name": user.label}, messages.WARNING)
 
 
+class MembershipFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]  # generic in the stubs only
+    """A team's roles. To a team's admin, the last admin of the team stays."""
+
+    may_leave_alone = False
+
+    def clean(self) -> None:
+        super().clean()
+        if self.may_leave_alone or any(self.errors) or self.instance.pk is None:
+            return
+        admins = admins_of(self.instance.pk)
+        if not admins.exists():
+            return  # nothing is lost
+        rewritten = [form.instance.pk for form in self.initial_forms]
+        others = admins.exclude(pk__in=rewritten)
+        if not others.exists() and not any(self._makes_admin(form) for form in self.forms):
+            text = _("A team keeps an admin. Make somebody else one first, or ask a superuser.")
+            raise forms.ValidationError(text)
+
+    def _makes_admin(self, form: Any) -> bool:
+        """Whether the row is that of an admin when it is saved; not, where somebody else has deleted it meanwhile."""
+        given = form.cleaned_data
+        user = given.get("user")
+        if given.get("DELETE") or given.get("role") != Role.ADMIN or user is None:
+            return False
+        if form.instance.pk and form in self.initial_forms and not Membership.objects.filter(pk=form.instance.pk).exists():
+            return False
+        return User.objects.filter(pk=user.pk, is_active=True, kind=User.Kind.PERSON).exists()
+
+
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]  # generic in the stubs only
     model = Membership
+    formset = MembershipFormSet
     extra = 1
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        made: Any = super().get_formset(request, obj, **kwargs)
+        made.may_leave_alone = administered(request) is None
+        return made
 
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return True  # the team's page decides
@@ -283,6 +328,7 @@ class TeamAdmin(TeamScoped):
         to = form.cleaned_data.get("hand_over_to")
         came = sum((leave(user, to=to, actor=actor) for user in User.objects.filter(pk__in=gone).order_by("pk")), Left())
         _tell_left(self, request, came)
+        _tell_alone(self, request, [form.instance.pk] if Role.ADMIN in roles.values() else [])
 
 
 @admin.register(Token)
@@ -320,6 +366,17 @@ def _tell_left(page: Any, request: HttpRequest, came: Left) -> None:
     if came.handed_over or came.released:
         text = _("Approvals handed over: %(handed)d. Given up: %(released)d.")
         page.message_user(request, text % {"handed": came.handed_over, "released": came.released})
+    if came.offered or came.ended:
+        text = _("Standing approvals offered to whom you chose: %(offered)d. Ended: %(ended)d.")
+        page.message_user(request, text % {"offered": came.offered, "ended": came.ended})
+
+
+def _tell_alone(page: Any, request: HttpRequest, team_ids: Iterable[UUID]) -> None:
+    """Warn a superuser who has taken the last admin of a team away."""
+    for team in Team.objects.filter(pk__in=list(team_ids)):
+        if not admins_of(team.pk).exists():
+            text = _("Nobody but superusers administers %(team)s now.") % {"team": team.name}
+            page.message_user(request, text, messages.WARNING)
 
 
 def record_membership(membership: Membership, actor: Actor, *, before: str | None, after: str | None) -> None:

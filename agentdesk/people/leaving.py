@@ -1,6 +1,6 @@
 """Somebody leaves: a team, or the desk. What they looked after must not wait for them."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from django.db import transaction
@@ -18,13 +18,16 @@ left = Signal()
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How many things were handed to somebody, and how many were given up."""
+    """How many things were handed to somebody, and how many were given up; how many standing approvals were offered to
+    somebody, and how many ended."""
 
     handed_over: int = 0
     released: int = 0
+    offered: int = 0
+    ended: int = 0
 
     def __add__(self, other: "Left") -> "Left":
-        return Left(self.handed_over + other.handed_over, self.released + other.released)
+        return Left(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @transaction.atomic

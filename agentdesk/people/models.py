@@ -2,14 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.utils.crypto import salted_hmac
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
@@ -55,6 +60,11 @@ class User(AbstractUser):
     def label(self) -> str:
         """The name that others see: the full name, or the user name."""
         return self.get_full_name() or self.username
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The person's own time zone, or the desk's."""
+        return ZoneInfo(self.time_zone or settings.DESK_TIME_ZONE)
 
     @property
     def is_service(self) -> bool:
@@ -155,6 +165,57 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.team} · {self.get_role_display()}"
+
+
+class Absence(models.Model):
+    """Somebody is away from the first day to the last one, both whole. Days, not moments: people plan in days, and a day begins
+    at the person's own midnight, wherever they have moved meanwhile and whatever clocks do that night. Whether somebody is away
+    is always read from here. Why they are is nobody's business, so there is no place to write it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="absences", verbose_name=_("who"))
+    begins_on = models.DateField(_("first day"))
+    ends_on = models.DateField(_("last day"))
+    stand_in = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("who stands in")
+    )
+    made_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
+    made_at = models.DateTimeField(auto_now_add=True)
+    begun_at = models.DateTimeField(null=True, editable=False, help_text=_("When what they look after was handed on."))
+    cancelled_at = models.DateTimeField(_("ended early"), null=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["begins_on"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(ends_on__gte=models.F("begins_on")), name="absence_days"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["user", "ends_on"], name="absence_of", condition=models.Q(cancelled_at=None)),
+            models.Index(fields=["begins_on"], name="absence_begins", condition=models.Q(cancelled_at=None, begun_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.begins_on} – {self.ends_on}"
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the person is away at this moment."""
+        return self.cancelled_at is None and self.covers(now.astimezone(self.user.zone).date())
+
+    def covers(self, day: date) -> bool:
+        """Whether it is one of the days."""
+        return self.begins_on <= day <= self.ends_on
+
+    def words(self) -> str:
+        """What others are told: until when, and who stands in."""
+        facts = {"day": day_words(self.ends_on), "name": self.stand_in.label if self.stand_in else ""}
+        if self.stand_in is None or not self.stand_in.is_active:
+            return gettext("away until %(day)s") % facts
+        return gettext("away until %(day)s; %(name)s stands in") % facts
+
+
+def day_words(day: date) -> str:
+    """A day as it is read in a line."""
+    return date_format(day, "j M")
 
 
 class Token(models.Model):

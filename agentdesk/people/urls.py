@@ -1,10 +1,12 @@
 from django.urls import path
 
-from agentdesk.people import views
+from agentdesk.people import absence_views, views
 
 app_name = "people"
 urlpatterns = [
     path("", views.profile, name="profile"),
+    path("absence/", absence_views.absences, name="absence"),
+    path("absence/<uuid:absence_id>/end/", absence_views.end, name="end_absence"),
     path("confirmed/", views.confirmed, name="confirmed"),
     path("theme/", views.theme, name="theme"),
     path("keys/", views.keys, name="keys"),

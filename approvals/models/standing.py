@@ -17,23 +17,25 @@ from approvals.states import Risk
 
 class StandingApprovalQuerySet(models.QuerySet["StandingApproval"]):
     def in_force(self) -> Self:
-        """Not revoked, not over, and with something left."""
+        """Not revoked, not over, not waiting for somebody to take it over, and with something left."""
         return self.filter(
             Q(budget__isnull=True) | Q(spent__lt=F("budget")), revoked_at__isnull=True, expires_at__gt=timezone.now(),
-            uses__lt=F("most_uses"),
+            uses__lt=F("most_uses"), offered_to__isnull=True,
         )  # fmt: skip
 
     def visible_to(self, user: User) -> Self:
-        """One's own, and those of one's teams."""
+        """One's own, those that are offered to one, and those of one's teams."""
         if user.is_superuser and user.is_active:
             return self
-        return self.filter(Q(owner=user) | Q(team__in=user.team_ids()))
+        return self.filter(Q(owner=user) | Q(offered_to=user) | Q(team__in=user.team_ids()))
 
 
 class StandingApproval(models.Model):
     """``owner`` approves calls of one tool of one agent in advance: with these ``args``, encoded, under these ``conditions``
     (those of rules, all of which must hold), of this ``risk`` or less, so many times, until then, and together up to a
-    ``budget`` of the argument ``budget_at``. It lets no call run that the owner could not have approved alone."""
+    ``budget`` of the argument ``budget_at``. It lets no call run that the owner could not have approved alone. When the owner
+    leaves it may be offered to somebody: nothing uses it then, and whoever takes it over gets one of their own,
+    ``taken_from`` this one."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     team = models.ForeignKey(
@@ -70,6 +72,13 @@ class StandingApproval(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by_label = models.CharField(max_length=200, blank=True, editable=False)
+    revoked_because = models.CharField(max_length=200, blank=True, editable=False)
+    offered_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
+    offered_by_label = models.CharField(max_length=200, blank=True, editable=False)
+    offered_at = models.DateTimeField(null=True, editable=False)
+    taken_from = models.OneToOneField("self", on_delete=models.PROTECT, null=True, editable=False, related_name="taken_over")
 
     objects = StandingApprovalQuerySet.as_manager()
 
@@ -83,6 +92,7 @@ class StandingApproval(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["agent", "action"], name="standing_in_force", condition=Q(revoked_at__isnull=True)),
             models.Index(fields=["owner"], name="standing_owner"),
+            models.Index(fields=["offered_to"], name="standing_offered", condition=Q(offered_to__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -91,6 +101,16 @@ class StandingApproval(models.Model):
     @property
     def is_in_force(self) -> bool:
         """Whether a call may still use it, as far as the row alone says."""
+        return self.is_open and self.offered_to_id is None
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether somebody is asked to take it over."""
+        return self.is_open and self.offered_to_id is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it is left."""
         has_budget = self.budget is None or self.spent < self.budget
         return self.revoked_at is None and self.expires_at > timezone.now() and self.uses < self.most_uses and has_budget
 

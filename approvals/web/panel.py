@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from agentdesk import digests, masking
 from agentdesk.digests import decode
 from agentdesk.ids import new_id
+from agentdesk.people.absence import away
 from agentdesk.people.models import User
 from agentdesk.people.proofs import may_prove, proof_of
 from approvals import access, answers
@@ -106,6 +107,8 @@ def render_panel(
     is_held = approval.status == Status.HELD
     why_not = access.why_not(user, approval) if approval.is_pending or is_held else None
     reviewers = list(access.reviewers_of(approval)) if approval.is_pending else []
+    gone = away([person.pk for person in reviewers], timezone.now()) if reviewers else {}
+    named = sorted(reviewers, key=lambda person: person.pk in gone)[:MOST_NAMES]  # who is there comes first
     has_forms = approval.is_pending and why_not is None
     kept = _kept(attempt) if attempt and (attempt.is_kept or not has_forms) else []  # nothing typed is lost with the form
     context: dict[str, Any] = {
@@ -120,7 +123,8 @@ def render_panel(
         "given_by": StandingUse.objects.filter(approval=approval).first() if not approval.is_pending else None,
         "may_stand": not approval.is_pending and not is_held and in_advance.why_not(user, approval) is None,
         "reviews": [vote_words(review) for review in approval.reviews.all()],
-        "reviewers": [person.label for person in reviewers[:MOST_NAMES]],
+        "reviewers": [(person.label, gone[person.pk].words() if person.pk in gone else "") for person in named],
+        "all_are_away": bool(reviewers) and len(gone) == len(reviewers),
         "more_reviewers": max(0, len(reviewers) - MOST_NAMES),
         "next": None if approval.is_pending else _next(user, approval),
         "problem": attempt.problem if attempt else None,

@@ -21,7 +21,7 @@ from agentdesk import masking
 from agentdesk.audit.record import Actor
 from agentdesk.digests import decode
 from agentdesk.people.models import User
-from approvals import access, standing
+from approvals import access, standing, successors
 from approvals.errors import ApprovalError, Invalid, NotAllowed, NotFound
 from approvals.models import Approval, StandingApproval, StandingUse
 from approvals.policy.measure import number_at
@@ -122,6 +122,7 @@ class Line:
     bounds: list[str]
     uses: list[dict[str, Any]]
     may_revoke: bool
+    is_mine_to_take: bool
 
 
 @signed_in
@@ -129,13 +130,20 @@ class Line:
 def listing(request: HttpRequest) -> HttpResponse:
     """One's own standing approvals and those of one's teams: in force, and ended ones."""
     user = _user(request)
-    rows = StandingApproval.objects.visible_to(user).select_related("owner", "team")
+    rows = StandingApproval.objects.visible_to(user).select_related("owner", "team", "offered_to")
     shown = list(rows[:PAGE])
     used = _used(shown)
-    lines = [Line(row, bounds_of(row), used[row.pk], row.is_in_force and standing.may_revoke(user, row)) for row in shown]
+    lines = [
+        Line(
+            row, bounds_of(row), used[row.pk], may_revoke=row.is_open and standing.may_revoke(user, row),
+            is_mine_to_take=row.is_offered and row.offered_to_id == user.pk,
+        )
+        for row in shown
+    ]  # fmt: skip
     context = {
+        "offered": [line for line in lines if line.row.is_offered],
         "in_force": [line for line in lines if line.row.is_in_force],
-        "ended": [line for line in lines if not line.row.is_in_force],
+        "ended": [line for line in lines if not line.row.is_open],
         "is_cut": rows.count() > PAGE, "most": PAGE,
     }  # fmt: skip
     return render(request, "approvals/standing.html", context)
@@ -179,6 +187,22 @@ def revoke(request: HttpRequest, standing_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("approvals:standing")
     messages.success(request, _("Revoked: people decide about each call again.") if done else _("It was revoked already."))
+    return redirect("approvals:standing")
+
+
+@signed_in
+@require_POST
+def take_over(request: HttpRequest, standing_id: UUID) -> HttpResponse:
+    """Make one's own what somebody handed over who left. Twice is once."""
+    try:
+        mine = successors.take_over(standing_id, actor=Actor.from_request(request))
+    except NotFound as error:
+        raise Http404 from error
+    except ApprovalError as error:
+        messages.error(request, str(error))
+    else:
+        text = _("Taken over: calls like these are approved from now on, in your name.")
+        messages.success(request, text if mine else _("You had taken it over already."))
     return redirect("approvals:standing")
 
 

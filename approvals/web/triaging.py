@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from agentdesk.audit.record import Actor
+from agentdesk.people.absence import away
 from agentdesk.people.models import User
 from approvals import access, triage
 from approvals.errors import ApprovalError, Invalid
@@ -95,7 +96,7 @@ def render_triage(
         "is_mine": is_held and held is not None and held.user_id == user.pk,
         "may_release": is_held and held is not None and user.pk in (held.user_id, held.assigned_by_id),
         "may_act": approval.is_pending and why_not is None,
-        "people": [person for person in people[:MOST_PEOPLE] if access.why_not(person, approval) is None],
+        "people": _choices([person for person in people[:MOST_PEOPLE] if access.why_not(person, approval) is None]),
         "spans": [(key, words) for key, (_span, words) in SPANS.items()],
         "snooze": Snooze.objects.filter(
             user=user, approval=approval, version=approval.version, until__gt=timezone.now()
@@ -103,6 +104,12 @@ def render_triage(
         "errors": errors or {},
     }  # fmt: skip
     return SafeString(render_to_string("approvals/_triage.html", context, request=request).strip())
+
+
+def _choices(people: list[User]) -> list[tuple[User, str]]:
+    """Each with what there is to say of an absence. One query, where there are people."""
+    gone = away([person.pk for person in people], timezone.now()) if people else {}
+    return [(person, gone[person.pk].words() if person.pk in gone else "") for person in people]
 
 
 def _do(request: HttpRequest, approval: Approval) -> Told:

@@ -31,6 +31,7 @@ urlpatterns = [
     path("profile/pace/", working.pace, name="pace"),
     path("approvals/standing/", standing.listing, name="standing"),
     path("approvals/standing/<uuid:standing_id>/revoke/", standing.revoke, name="revoke_standing"),
+    path("approvals/standing/<uuid:standing_id>/take/", standing.take_over, name="take_standing"),
     path("approvals/<uuid:approval_id>/standing/", standing.make, name="make_standing"),
     path("approvals/held/", held.held, name="held"),
     path("approvals/<uuid:approval_id>/recall/", held.recall, name="recall"),

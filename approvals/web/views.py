@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -20,6 +21,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agentdesk import masking
 from agentdesk.audit.record import Actor
+from agentdesk.people.absence import away
 from agentdesk.people.models import Role, Team, User
 from approvals import access, decisions, moves
 from approvals.errors import ApprovalError
@@ -64,7 +66,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "teams": list(Team.objects.filter(pk__in=reader.teams)[:MOST_TEAMS]),
         "inbox_count": count,
         "is_reviewer": bool(reader.user.team_ids(Role.REVIEWER)) or reader.user.is_superuser,
-        "is_new": _is_new(reader.user),
+        "is_new": tab == Tab.TEAM and not wanted and _is_new(reader.user),
+        "absence": away([reader.user.pk], timezone.now()).get(reader.user.pk),
     }
     return render(request, "approvals/inbox.html", context)
 

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from agentdesk.people.models import Team, User
+from agentdesk.people.models import Role, Team, User
 from approvals.load import load_of
 from approvals.pace import QUICK, paces_of
 from approvals.web.signed_in import signed_in
@@ -22,7 +22,11 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     found = Team.objects.filter(slug=slug).first()
     if not isinstance(user, User) or found is None or not (user.is_superuser or found.pk in user.team_ids()):
         raise Http404
-    return render(request, "approvals/team.html", {"team": found, "load": load_of(found, since=began_today(user))})
+    context = {
+        "team": found, "load": load_of(found, since=began_today(user)),
+        "administers": user.is_superuser or found.pk in user.team_ids(Role.ADMIN),
+    }  # fmt: skip
+    return render(request, "approvals/team.html", context)
 
 
 @signed_in

@@ -30,11 +30,7 @@ const TOO_MANY = 4429;
 
 const wire = document.getElementById("wire");
 const banner = document.getElementById("offline");
-<<<<<<< HEAD
 const crowded = document.getElementById("crowded");
-const announcer = document.getElementById("announce");
-=======
->>>>>>> keys
 
 let socket = null;
 let attempts = 0;

@@ -11,7 +11,7 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.notices import outbox, sending
 from agentdesk.notices.models import Delivery, PersonalRules
-from agentdesk.people.models import Membership, Role, User
+from agentdesk.people.models import Absence, Membership, Role, User
 from approvals import notices
 from approvals.decisions import decide, remind_due
 from approvals.models import Approval
@@ -143,7 +143,7 @@ def test_quiet_hours_are_those_of_the_persons_zone(cast: Cast):
     write_to(cast.reviewer, quiet_from=time(0, 0), quiet_until=time(23, 59, 59))
     make_approval(cast.support, risk="low")
     outbox.spread()
-    local = Delivery.objects.get().next_at.astimezone(outbox.zone_of(cast.reviewer))
+    local = Delivery.objects.get().next_at.astimezone(cast.reviewer.zone)
     assert (local.hour, local.minute, local.second) == (23, 59, 59)
 
 
@@ -238,3 +238,50 @@ def test_a_person_with_two_roles_is_written_to_once(cast: Cast):
     make_approval(cast.support, requirements={"groups": group})
     run_all()
     assert receivers() == ["both"]
+
+
+def gone(user: User, stand_in: User | None = None) -> Absence:
+    day, margin = timezone.now().date(), timedelta(days=1)
+    return Absence.objects.create(user=user, stand_in=stand_in, begins_on=day - margin, ends_on=day + margin)
+
+
+def test_who_is_away_is_told_of_critical_risk_only(cast: Cast):
+    write_to(cast.reviewer)
+    write_to(cast.second)
+    gone(cast.reviewer)
+    make_approval(cast.support, risk="high")
+    run_all()
+    assert receivers() == ["second"]
+    make_approval(cast.support, risk="critical")
+    run_all()
+    assert receivers() == ["reviewer", "second", "second"]
+
+
+def test_what_waits_for_its_hour_is_not_sent_to_who_is_away_by_then(cast: Cast):
+    write_to(cast.reviewer)
+    make_approval(cast.support, risk="high")
+    outbox.spread()
+    away = gone(cast.reviewer)
+    run_all()
+    assert receivers() == []
+    dropped = Delivery.objects.get()
+    assert (dropped.state, dropped.because) == (State.DROPPED, "The person is away.")
+    away.delete()
+    make_approval(cast.support, risk="high")
+    run_all()
+    assert receivers() == ["reviewer"]
+
+
+def test_what_is_given_to_who_is_away_is_told_to_who_stands_in_and_may_see_it(cast: Cast):
+    for person in (cast.reviewer, cast.second, cast.stranger):
+        write_to(person)
+    away = gone(cast.reviewer, cast.second)
+    notices.tell_assigned(make_approval(cast.support), cast.reviewer)
+    outbox.spread()
+    told = Delivery.objects.filter(announcement__event="approval.assigned")
+    assert [delivery.user for delivery in told] == [cast.second]
+    away.stand_in = cast.stranger
+    away.save()
+    notices.tell_assigned(make_approval(cast.support), cast.reviewer)
+    outbox.spread()
+    assert told.count() == 1
