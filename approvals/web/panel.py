@@ -25,7 +25,7 @@ from approvals import standing as in_advance
 from approvals.models import Approval, StandingUse
 from approvals.states import Kind, Risk, Status, Verdict
 from approvals.votes import proof_needed
-from approvals.web import display, queue
+from approvals.web import display, friction, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
@@ -35,7 +35,6 @@ from approvals.web.schemas import ABSENT, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
-ARMING_SECONDS = 3  # for which the reasons of a grave action stand on the screen before it can be approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class Attempt:
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     form: ArgumentsForm | None = None
     answer_form: ArgumentsForm | None = None
+    seen: str = ""  # the signed field that came with it: its time counts on
     preview: "Preview | None" = None  # asked for: what the asker would receive
     is_kept: bool = False  # the approval moved on: what was typed is shown to copy
 
@@ -115,6 +115,8 @@ def render_panel(
         "is_answer": is_answer,
         "have": have,
         "need": need,
+        "why_several": friction.why_several(approval) if approval.is_pending else "",
+        "too_few": friction.too_few(approval) if approval.is_pending else "",
         "why_not": why_not,
         "is_held": is_held,
         "given_by": StandingUse.objects.filter(approval=approval).first() if not approval.is_pending else None,
@@ -130,30 +132,43 @@ def render_panel(
     if has_forms:
         context["preview_part"] = render_preview(request, approval)
         context |= _proof(request, user, approval)
-        context |= _acts(approval, attempt, card if card is not None else render_card(approval))
+        since = _opened_at(attempt.seen if attempt else request.GET.get("since", ""), approval)
+        context |= _acts(approval, attempt, card if card is not None else render_card(approval), since)
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
 
 
 def read_seen(token: str, approval: Approval) -> Seen:
     """The form's signed field. Empty when it was tampered with, or made for another approval or another version of this one:
     a version has one decision at most, so no id is given out twice."""
+    facts = _signed(token, approval)
+    if facts is None:
+        return Seen()
+    view_digest, opened_at, decision_id = facts
+    return Seen(view_digest, max(0.0, timezone.now().timestamp() - opened_at), decision_id)
+
+
+def _signed(token: str, approval: Approval) -> tuple[str, float, UUID] | None:
     try:
         view_digest, opened_at, place, decision_id = signing.loads(token, salt=SEEN)
     except (signing.BadSignature, ValueError, TypeError):
-        return Seen()
-    if place != _place(approval):
-        return Seen()
-    return Seen(str(view_digest), max(0.0, timezone.now().timestamp() - float(opened_at)), UUID(decision_id))
+        return None
+    return (str(view_digest), float(opened_at), UUID(decision_id)) if place == _place(approval) else None
+
+
+def _opened_at(token: str, approval: Approval) -> float:
+    """When this version was first shown to whoever holds ``token``, an earlier field of the same form; else now."""
+    facts = _signed(token, approval)
+    return facts[1] if facts else timezone.now().timestamp()
 
 
 def _place(approval: Approval) -> str:
     return f"{approval.pk}:{approval.version}"
 
 
-def _seen(approval: Approval, card: str, attempt: Attempt | None) -> str:
+def _seen(approval: Approval, card: str, attempt: Attempt | None, since: float) -> str:
     """The signed field. A page that shows a preview keeps the id which that names."""
     shown = attempt.preview.decision_id if attempt and attempt.preview else None
-    facts = [digests.digest(card), timezone.now().timestamp(), _place(approval), str(shown or new_id())]
+    facts = [digests.digest(card), since, _place(approval), str(shown or new_id())]
     return signing.dumps(facts, salt=SEEN)
 
 
@@ -171,23 +186,9 @@ def _proof(request: HttpRequest, user: User, approval: Approval) -> dict[str, An
     }  # fmt: skip
 
 
-def needs_reason(approval: Approval) -> bool:
-    """High and critical risk, or the rule wants it: whoever approves says why."""
-    return Risk(approval.risk).rank >= Risk.HIGH.rank or bool(approval.requirements.get("message_required"))
-
-
-def to_confirm(approval: Approval) -> str:
-    """Critical risk: what has to be typed before it is approved; empty below."""
-    if approval.risk != Risk.CRITICAL:
-        return ""
-    keys = [argument for argument in display.arguments(approval) if argument.is_key]
-    return keys[-1].text if keys else approval.action
-
-
-def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
-    typed = {
-        verdict: {"message": "", "reason": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values
-    }
+def _acts(approval: Approval, attempt: Attempt | None, card: str, since: float) -> dict[str, Any]:
+    nothing = {"message": "", "reason": "", "answer": "", "answer_text": "", "confirm": "", "read": ""}
+    typed = {verdict: dict(nothing) for verdict in Verdict.values}
     if attempt:
         typed[attempt.verdict] |= attempt.typed
     allowed = list(approval.allowed)
@@ -207,11 +208,22 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "errors": attempt.errors if attempt else {},
         "open": attempt.verdict if attempt else "",
         "preview": attempt.preview if attempt else None,
-        "reason_required": needs_reason(approval),
+        "reason_required": friction.needs_reason(approval),
         "reasons": approval.team.reasons(),
-        "arms": ARMING_SECONDS if Risk(approval.risk).rank >= Risk.HIGH.rank else 0,
-        "confirm": to_confirm(approval),
-        "seen": _seen(approval, card, attempt),
+        "arms": friction.ARMING_SECONDS if friction.is_grave(approval) else 0,
+        "evidence": friction.evidence_in(card),
+        "confirm": friction.to_confirm(approval),
+        "will": _will(approval) if approval.risk == Risk.MEDIUM else None,
+        "seen": _seen(approval, card, attempt, since),
+    }
+
+
+def _will(approval: Approval) -> dict[str, Any]:
+    """What the confirmation names: the deed, the arguments that decide it, and where it goes."""
+    return {
+        "sentence": display.sentence(approval),
+        "deciding": [argument for argument in display.arguments(approval) if argument.is_key],
+        "consequences": display.consequences(approval),
     }
 
 

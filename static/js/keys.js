@@ -2,6 +2,7 @@
 //
 //   data-key="n"             the key presses this link or button (or moves the focus into this field)
 //   data-key="a" data-aim    the key only moves the focus here: Enter is the second, deliberate press
+//   data-confirm             in what a key opens and nothing is typed into: the button that gets the focus
 //   data-key="g r"           two keys after one another
 //   data-focus               gets the focus when it arrives as an answer; the first wrong field comes before it
 //   data-row                 one of the rows that j and k walk through; its first link is what Enter opens
@@ -9,7 +10,7 @@
 // Others listen:  desk:key   on the document, cancelable: {key} that nothing here has a meaning for
 //
 // A decision made by key goes on to the next approval at once; one made with the pointer stays, so that its outcome is read.
-// A page gives the key of a decision to low risk only, aims for medium risk, and gives none above. One switch turns it all off.
+// A page gives the key of a decision to low risk only, opens what will happen for medium risk, and gives none above. One switch turns it all off.
 
 const OFF = "desk.keys.off";
 const STAY = "desk.keys.stay";
@@ -32,7 +33,9 @@ function press(element) {
     return;
   }
   element.click();
-  if (element.tagName === "SUMMARY") element.parentElement.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+  if (element.tagName !== "SUMMARY") return;
+  const within = element.parentElement;
+  (within.querySelector("input:not([type=hidden]), textarea, select") ?? within.querySelector("[data-confirm]"))?.focus();
 }
 
 function find(key) {

@@ -1,16 +1,20 @@
 """Two teams, their reviewers, and browsers of theirs."""
 
 import os
+import time
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
 from agentdesk.embedded.ports import LOOPBACK, free_port
+from agentdesk.ids import new_id
 from agentdesk.people.models import Team, User
 from approvals.models import Approval
+from approvals.web.panel import SEEN
 from tests.approvals.cast import make_approval, make_team, make_user
 from tests.conftest import database, database_name, make_database
 from tests.desk import Desk
@@ -63,6 +67,12 @@ def binding(approval: Approval, verdict: str, **typed: Any) -> dict[str, Any]:
 def post(client: Client, approval: Approval, verdict: str = "approve", *, htmx: bool = True, **typed: Any) -> Any:
     address = reverse("approvals:decide", args=[approval.pk])
     return client.post(address, binding(approval, verdict, **typed), headers=HTMX if htmx else {})
+
+
+def looked_at(approval: Approval, seconds: float = 10, **typed: Any) -> dict[str, Any]:
+    """What the form of a grave approval posts beside its reason, once its reader has read for so long."""
+    facts = ["sha256:0", time.time() - seconds, f"{approval.pk}:{approval.version}", str(new_id())]
+    return {"seen": signing.dumps(facts, salt=SEEN), "read": "yes", **typed}
 
 
 @pytest.fixture(scope="module")
