@@ -31,7 +31,7 @@ from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.previewing import render_preview
 from approvals.web.reading import state_of, vote_words
-from approvals.web.schemas import ABSENT, schema_like
+from approvals.web.schemas import ABSENT, Control, Slot, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
@@ -257,7 +257,7 @@ def _rows_of(form: ArgumentsForm, approval: Approval) -> list[dict[str, Any]]:
 
     def placed(bound: BoundField) -> int:
         path = form.slots[bound.name].path
-        return place.get(path[0], len(place)) if path else 0
+        return place.get(str(path[0]), len(place)) if path else 0
 
     return [_row_of(form, bound) for bound in sorted(form.visible_fields(), key=placed)]
 
@@ -265,6 +265,7 @@ def _rows_of(form: ArgumentsForm, approval: Approval) -> list[dict[str, Any]]:
 def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
     asked = bound.initial if isinstance(bound.initial, list) else [bound.initial or ""]
     labels = {str(key): str(label) for key, label, _value in getattr(bound.field, "choices", [])}
+    slot = form.slots[bound.name]
     return {
         "field": bound,
         "label": bound.label,
@@ -272,7 +273,21 @@ def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
         "asked_words": ", ".join(labels.get(str(key), str(key)) for key in asked),
         "is_changed": form.is_bound and bound.name in form.changed_data,
         "is_group": bound.use_fieldset,
+        "speaks": slot.control in (Control.BRANCH, Control.ITEM),  # its choices are known by their words only
+        "branch": {"of": form.chooser_of(slot.branch).name, "index": slot.branch.index} if slot.branch else None,
+        "unit": _unit_of(form, slot),
     }
+
+
+def _unit_of(form: ArgumentsForm, slot: Slot) -> dict[str, str] | None:
+    """The currency that stands beside an amount of money: that of the field next to it."""
+    if slot.control not in (Control.DECIMAL, Control.NUMBER) or not slot.path or not display.is_money(str(slot.path[-1])):
+        return None
+    beside = next((each for each in form.slots.values() if each.path == (*slot.path[:-1], "currency")), None)
+    if beside is None:
+        return None
+    bound = form[beside.name]
+    return {"of": str(bound.id_for_label), "text": str(bound.value() or "")}
 
 
 def _next(user: User, approval: Approval) -> dict[str, Any] | None:

@@ -116,9 +116,9 @@ function look() {
 function place(form) {
   const missing = form.querySelector("[data-todo]:not([data-done])");
   if (isCutOff() || !missing) return form.querySelector("[data-hint]");
-  if (missing.dataset.todo !== "evidence") return missing.querySelector("textarea, input") ?? missing;
-  const key = form.querySelector("[data-arm]").dataset.armKey;
-  return evidence().find((piece) => !opened(key).has(piece.id)).querySelector("summary");
+  const { armKey: key, armAfter } = form.querySelector("[data-arm]").dataset;
+  if (missing.dataset.todo === "evidence") return evidence().find((piece) => !opened(key).has(piece.id)).querySelector("summary");
+  return missing.querySelector("textarea, input") ?? document.getElementById(armAfter) ?? missing;
 }
 
 document.addEventListener(

@@ -53,7 +53,9 @@ def test_what_lets_nothing_happen_needs_one(team, reviewer, facts):
     assert post(approval, reviewer, "respond", answer="happened").decision is not None
 
 
-@pytest.mark.parametrize("facts", [{}, {"kind": "interrupt"}, {"source": "api"}, {"adapter": "undo", "allowed": ["approve", "reject"]}])
+@pytest.mark.parametrize(
+    "facts", [{}, {"kind": "interrupt"}, {"source": "api"}, {"adapter": "undo", "allowed": ["approve", "reject"]}]
+)
 def test_every_road_asks_for_two(team, facts):
     assert make_approval(team, risk="critical", **facts).need == 2
     assert make_approval(team, risk="high", **facts).need == 1

@@ -1,4 +1,4 @@
-"""The graver the risk, the more stands before the approve button, with and without JavaScript, and an edit never makes it less."""
+"""The graver the risk, the more stands before the approve button, and an edit never makes it less."""
 
 import re
 
@@ -49,11 +49,13 @@ def test_medium_risk_is_confirmed_where_the_object_is_named(client_of, team):
     assert "<form" not in opener
     for said in ("Issue refund 240.00 for order A-1", "A-1", "Support, which goes on with exactly this", "Leaves the house"):
         assert said in inside, said
-    assert inside.index("Leaves the house") < inside.index("<button class=\"btn solid wide\" data-confirm>")
+    assert inside.index("Leaves the house") < inside.index('<button class="btn solid wide" data-confirm>')
     assert inside.count("Approve refund 240.00") == 1
     assert "Are you sure" not in panel
     modify = re.search(r'<form class="stack" id="modify".*?</form>', panel, re.S)[0]
-    assert modify.index("Issue refund 240.00 for order A-1") < modify.index("Your changes") < modify.index("Approve with changes")
+    assert (
+        modify.index("Issue refund 240.00 for order A-1") < modify.index("Your changes") < modify.index("Approve with changes")
+    )
     assert post(client_of, approval).status_code == 200
 
 

@@ -23,6 +23,7 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.live.push import flush
 from approvals.models import Decision
 from tests.approvals.cast import make_approval, make_team, make_user
+from tests.approvals.cast import post as decide
 from tests.approvals.web.conftest import looked_at, post
 
 PASSWORD = "correct horse battery"
@@ -162,6 +163,7 @@ def test_it_is_confirmed_in_a_tab_of_its_own_and_the_form_waits(open_as, width, 
     robin.set_password(PASSWORD)
     robin.save()
     approval = make_approval(team, risk="critical")
+    decide(approval, make_user(team, name="sam"))
     assert flush()
     page = open_as(robin, f"/approvals/{approval.pk}/", viewport={"width": width, "height": 900}, color_scheme=scheme)
     expect(page.locator("#wire")).to_have_attribute("data-state", "live")
