@@ -18,7 +18,8 @@ from agentdesk import masking
 from agentdesk.digests import encode
 from approvals import answers
 from approvals.web.branches import branch_label, branch_of, constants_of
-from approvals.web.schemas import ABSENT, Branch, Control, Path, Slot, slots_of
+from approvals.web.references import ABSENT
+from approvals.web.schemas import Branch, Control, Path, Slot, slots_of
 from approvals.web.typed import READERS
 
 UNCHANGED = object()

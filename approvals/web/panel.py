@@ -31,7 +31,8 @@ from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.previewing import render_preview
 from approvals.web.reading import state_of, vote_words
-from approvals.web.schemas import ABSENT, Control, Slot, schema_like
+from approvals.web.references import ABSENT
+from approvals.web.schemas import Control, Slot, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode
 from approvals.texts import is_deep
-from approvals.web.schemas import ABSENT, INTEGER, NUMBER, Control, Slot
+from approvals.web.references import ABSENT
+from approvals.web.schemas import INTEGER, NUMBER, Control, Slot
 
 
 def _read_text(text: str, slot: Slot) -> str:

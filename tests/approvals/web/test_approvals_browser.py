@@ -427,12 +427,16 @@ def test_it_can_be_read_and_used_by_everybody(open_as, people, width, scheme):
 def test_what_is_grave_can_be_approved_once_all_on_its_list_is_done(open_as, people):
     team, reviewer, _second = people
     approval = ask(team, risk="high", reason="The tent arrived torn.")
-    page = open_as(reviewer, page_of(approval))
+    photos = "".join(f'<details id="e-{n}" data-evidence><summary>Photo {n}</summary>A tent.</details>' for n in (1, 2))
+
+    def with_photos(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace("</article>", f"{photos}</article>"))
+
+    page = open_as(reviewer, "/")
+    page.route(re.compile(f"{page_of(approval)}(card/)?$"), with_photos)
+    page.goto(page_of(approval))
     is_live(page)
-    page.evaluate(
-        """() => document.querySelector("#approval").insertAdjacentHTML("beforeend",
-          [1, 2].map((n) => `<details id="e-${n}" data-evidence><summary>Photo ${n}</summary>A tent.</details>`).join(""))"""
-    )
     panel = page.get_by_role("complementary", name="Your decision")
     before = panel.get_by_role("region", name="Before you approve")
     approve = panel.get_by_role("button", name=re.compile("Approve refund"))

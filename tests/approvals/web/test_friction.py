@@ -202,3 +202,33 @@ def test_the_forms_own_label_says_whether_a_reason_has_to_be_given(client_of, te
     assert refused.status_code == 422
     assert "Give a reason" in refused.text
     assert ARGS == {"order_id": "A-1", "amount": "240.00"}
+
+
+def test_the_currency_stands_beside_the_amount(client_of, team):
+    schema = {
+        "type": "object",
+        "properties": {"amount": {"type": "number"}, "currency": {"enum": ["EUR", "USD"]}, "total": {"type": "integer"}},
+    }
+    money = make_approval(team, args={"amount": 240, "currency": "EUR", "total": 3}, args_schema=schema)
+    panel = panel_of(client_of, money)
+    assert panel.count('<span data-unit="id_args-currency">EUR</span>') == 1
+    plain = make_approval(team, args={"amount": 240}, args_schema={"properties": {"amount": {"type": "number"}}})
+    assert "data-unit" not in panel_of(client_of, plain)
+
+
+def test_of_several_forms_of_a_value_the_page_knows_which_fields_belong_to_which(client_of, team):
+    options = [
+        {"title": title, "type": "object", "properties": {key: {"type": "string"}}, "required": [key]}
+        for title, key in (("Card", "number"), ("Transfer", "iban"))
+    ]
+    schema = {"type": "object", "properties": {"to": {"oneOf": options}}, "required": ["to"]}
+    paid = make_approval(team, args={"to": {"number": "4711"}}, args_schema=schema)
+    panel = panel_of(client_of, paid)
+    assert 'data-branches="to"' in panel
+    assert re.findall(r'data-label="([^"]+)"[^>]* data-branch="to" data-index="(\d)"', panel) == [
+        ("To · Card · Number", "0"), ("To · Transfer · Iban", "1"),
+    ]  # fmt: skip
+    typed = {"args-to": "1", "args-to.1.iban": "DE02"}
+    assert post(client_of, paid, "modify", **typed).status_code == 200
+    paid.refresh_from_db()
+    assert paid.args == {"to": {"iban": "DE02"}}
