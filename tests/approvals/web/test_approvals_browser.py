@@ -431,7 +431,11 @@ def test_what_is_grave_can_be_approved_once_all_on_its_list_is_done(open_as, peo
 
     def with_photos(route):
         answer = route.fetch()
-        route.fulfill(response=answer, body=answer.text().replace("</article>", f"{photos}</article>"))
+        route.fulfill(
+            status=answer.status, content_type="text/html; charset=utf-8",
+            headers={"Content-Security-Policy": answer.headers["content-security-policy"]},
+            body=answer.text().replace("</article>", f"{photos}</article>"),
+        )  # fmt: skip
 
     page = open_as(reviewer, "/")
     page.route(re.compile(f"{page_of(approval)}(card/)?$"), with_photos)

@@ -187,6 +187,7 @@ def test_it_is_confirmed_in_a_tab_of_its_own_and_the_form_waits(open_as, width, 
     expect(tab.get_by_role("heading", name="Confirmed")).to_be_visible()
     tab.close()
     approve = decision.get_by_role("button", name=re.compile("Approve refund"))
+    expect(decision.get_by_text("You can approve now.")).to_be_visible(timeout=20_000)
     expect(approve).to_be_enabled(timeout=20_000)
     approve.click()
     expect(page.get_by_role("complementary", name="Outcome")).to_contain_text("Approved by Robin Vale")
