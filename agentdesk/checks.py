@@ -77,6 +77,18 @@ def check_hold_seconds(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
 
 
 @register
+def check_critical_approvers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """One person alone for critical risk is weaker than it could be; fewer would be nobody."""
+    if settings.CRITICAL_APPROVERS > 1:
+        return []
+    if settings.CRITICAL_APPROVERS < 1:
+        hint = "Give the number of people who have to approve at critical risk, such as 2."
+        return [Error(f"CRITICAL_APPROVERS is {settings.CRITICAL_APPROVERS}.", hint=hint, id="agentdesk.E028")]
+    hint = "Leave it at 2 unless the desk has one reviewer only."
+    return [Warning("CRITICAL_APPROVERS is 1: one person alone approves at critical risk.", hint=hint, id="agentdesk.W028")]
+
+
+@register
 def check_checkpointer(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """What a checkpointer of somebody else's lacks beside the desk's own, which is fenced within each write, copies threads
     for forks and takes them away."""

@@ -249,6 +249,8 @@ APPROVAL_EXPIRES_HOURS = env.int("APPROVAL_EXPIRES_HOURS", default=72)
 # Seconds for which an approval may be taken back before its asker hears of it, by risk, such as "medium=5,high=10"; what is not
 # named is let go at once, and a tool's own row counts before it (approvals/holding.py).
 HOLD_SECONDS: dict[str, str] = env.dict("AGENTDESK_HOLD_SECONDS", default={"medium": "5", "high": "10", "critical": "30"})
+# How many different people have to approve at critical risk, whatever the rules say; 1 is for a desk of one person.
+CRITICAL_APPROVERS = env.int("CRITICAL_APPROVERS", default=2)
 CHECKPOINT_POOL = env.int("CHECKPOINT_POOL", default=16)
 CHECKPOINTER = env.str("CHECKPOINTER", default="postgres")  # or the dotted path of a function: runs/engine/foreign.py
 # Days for which checkpoints of ended runs are kept, by state, such as "succeeded=30,failed=90"; what is not named: for good.

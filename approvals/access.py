@@ -34,6 +34,18 @@ def reviewers_of(approval: Approval) -> QuerySet[User]:
     ).distinct()
 
 
+def deciders_of(approval: Approval) -> set[UUID]:
+    """Those of them who may approve it: not who asked for it or answers for its agent, unless it says so. Who still has to set
+    up a second factor counts, for that is theirs to do."""
+    barred = set() if approval.requirements.get("self_approval") else {approval.requester_id, approval.owner_id}
+    return set(reviewers_of(approval).values_list("pk", flat=True)) - barred
+
+
+def reviewing_names(approval: Approval) -> list[str]:
+    """The teams whose reviewers decide it."""
+    return list(Team.objects.filter(pk__in=approval.reviewing_teams()).order_by("name").values_list("name", flat=True))
+
+
 def why_not(user: User, approval: Approval) -> str | None:
     """Why this user may not decide this approval; None when they may."""
     if not user.is_active:
@@ -41,8 +53,7 @@ def why_not(user: User, approval: Approval) -> str | None:
     if user.is_service:
         return _("A service account never decides.")
     if not user.team_ids(Role.REVIEWER) & approval.reviewing_teams():
-        names = ", ".join(Team.objects.filter(pk__in=approval.reviewing_teams()).values_list("name", flat=True))
-        return _("Only reviewers of %(teams)s decide this.") % {"teams": names}
+        return _("Only reviewers of %(teams)s decide this.") % {"teams": ", ".join(reviewing_names(approval))}
     if approval.requester_id == user.pk and not approval.requirements.get("self_approval"):
         return _("You asked for this yourself, so somebody else decides.")
     if approval.owner_id == user.pk and not approval.requirements.get("self_approval"):

@@ -175,6 +175,9 @@ def _modify(approval: Approval, vote: Vote, earlier: Review | None) -> Outcome:
         verdict = Verdict.APPROVE if Verdict.APPROVE in approval.allowed else Verdict.MODIFY
         return _count(approval, vote, _write_review(approval, vote, verdict, earlier))
     requirements, policy_version = _required_for(approval, args)
+    approval.requirements = requirements  # the vote is for these arguments, so it is cast under what they need
+    check_person(approval, vote)
+    check_proof(approval, vote)
     before = {"version": approval.version, "digest": approval.digest}
     moved = moves.move(
         approval, Status.PENDING, args=encode(args), digest=changed, version=approval.version + 1, requirements=requirements,
@@ -217,6 +220,8 @@ def _count(approval: Approval, vote: Vote, mine: Review, before: dict[str, Any] 
     """Decide, if this was the last vote needed. One rejection, or one question to the agent, is enough."""
     have, need = progress_of(approval, mine)
     content = {"args": approval.args, "message": vote.message}
+    if vote.opened is not None:
+        content["opened"] = list(vote.opened)
     if mine.verdict == Verdict.RESPOND:
         content["answer"] = encode(vote.answer)
     after = {"verdict": mine.verdict, "version": approval.version, "digest": approval.digest, "have": have, "need": need}

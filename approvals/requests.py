@@ -15,11 +15,10 @@ from django.utils.translation import gettext as _
 from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, canonical, decode, encode
-from approvals import moves
+from approvals import critical, moves
 from approvals.errors import Consumed, InvalidAsk, KeyReused, NotCurrent, NotFound, TooLarge
 from approvals.models import Approval, Decision, Evaluation
 from approvals.models.approvals import ASKED_BACK
-from approvals.policy.requirements import freeze
 from approvals.signals import requested, tell
 from approvals.states import PEOPLES_VERDICTS, Kind, Risk, Status, Verdict
 from approvals.texts import is_deep, is_storable, storable
@@ -249,7 +248,7 @@ def _make(ask: Ask, actor: Actor) -> Approval:
 
 
 def _create(ask: Ask) -> Approval:
-    requirements = freeze(ask.requirements, ask.team_id)
+    requirements = critical.required(ask.requirements, ask.team_id, ask.risk, ask.kind, ask.allowed)
     args = encode(dict(ask.args))
     return Approval.objects.create(
         source=ask.source, source_ref=ask.source_ref, request_key=ask.request_key, kind=ask.kind, agent=ask.agent,

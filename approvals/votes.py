@@ -1,6 +1,6 @@
 """One vote of a reviewer: what the post says, whether it may be cast, and what it binds. Reads, never writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Required, TypedDict, Unpack
 from uuid import UUID
@@ -39,7 +39,7 @@ UNSET = _Unset()
 class Post(TypedDict, total=False):
     """What a sender says. ``digest`` and ``version`` are those on their screen; ``args`` and ``answer`` are plain values, none
     where the answer is UNSET; ``decision_id`` is the one that the decision is to have, where it was shown before (see
-    ``web.panel``)."""
+    ``web.panel``). ``opened``: the evidence that was open, as the page says; on record, and no proof of anything."""
 
     verdict: Required[str]
     digest: Required[str]
@@ -50,6 +50,7 @@ class Post(TypedDict, total=False):
     view_digest: str
     seconds_open: float | None
     decision_id: UUID | None
+    opened: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Vote:
     view_digest: str
     seconds_open: float | None
     decision_id: UUID | None
+    opened: Sequence[str] | None
 
 
 def vote_of(actor: Actor, **post: Unpack[Post]) -> Vote:
@@ -79,7 +81,7 @@ def vote_of(actor: Actor, **post: Unpack[Post]) -> Vote:
     check_size(args, None if answer is UNSET else answer, message)
     return Vote(
         actor.user, actor, Verdict(verdict), post["digest"], post["version"], args, answer, storable(message).strip(),
-        post.get("view_digest", ""), post.get("seconds_open"), post.get("decision_id"),
+        post.get("view_digest", ""), post.get("seconds_open"), post.get("decision_id"), post.get("opened"),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ ACTS = (
     Act("select_range", "X", _("select all rows up to this one"), LIST),
     Act("batch", "b", _("review the selected together"), LIST),
     Act("filter", "/", _("filter"), LIST),
-    Act("approve", "a", _("approve: low risk at once, medium risk goes to the button, above there is no key"), CARD),
+    Act("approve", "a", _("approve: low risk at once, medium risk opens what will happen, above there is no key"), CARD),
     Act("modify", "m", _("modify"), CARD),
     Act("reject", "r", _("reject"), CARD),
     Act("ask", "q", _("ask the agent"), CARD),

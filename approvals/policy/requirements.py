@@ -5,7 +5,7 @@ Requirements are stored on rules' evaluations and frozen on approvals as plain J
     {"count": 3, "teams": ["…", "…"], "groups": [{"teams": ["…"], "count": 2}, {"teams": ["…"], "count": 1,
       "from_teams": 1}],
      "expires_after": 3600.0, "self_approval": false, "second_factor": false, "message_required": false,
-     "escalate_to": [], "remind_after": null}
+     "escalate_to": [], "remind_after": null, "people": 2}
 
 Each group wants ``count`` distinct reviewers of one of its ``teams`` (none named: the agent's own team). Somebody who is in
 two groups counts in both. With ``from_teams``, they must be of so many different teams, each of them counting for one.
@@ -36,6 +36,7 @@ class Requirements(TypedDict):
     message_required: bool
     escalate_to: list[str]
     remind_after: float | None
+    people: NotRequired[int]
 
 
 def normal(raw: Mapping[str, Any]) -> Requirements:
@@ -53,8 +54,9 @@ def normal(raw: Mapping[str, Any]) -> Requirements:
     if any(group["count"] < 1 or group["from_teams"] < 1 for group in clean):
         raise ValueError("a requirement needs at least one reviewer")
     expires, remind = raw.get("expires_after"), raw.get("remind_after")
-    return {
-        "count": sum(group["count"] for group in clean),
+    people = int(raw.get("people", 1))
+    requirements: Requirements = {
+        "count": max(people, sum(group["count"] for group in clean)),
         "teams": sorted({team for group in clean for team in group["teams"]}),
         "groups": clean,
         "expires_after": None if expires is None else float(expires),
@@ -64,6 +66,9 @@ def normal(raw: Mapping[str, Any]) -> Requirements:
         "escalate_to": sorted({team for group in clean for team in group.get("escalate_to", [])}),
         "remind_after": None if remind is None else float(remind),
     }
+    if people > 1:
+        requirements["people"] = people
+    return requirements
 
 
 def _group(teams: Iterable[Any], count: int, from_teams: int, escalate_to: Iterable[Any]) -> Group:
@@ -100,6 +105,7 @@ def unite(several: Iterable[Mapping[str, Any]]) -> Requirements:
             "second_factor": any(part["second_factor"] for part in parts),
             "message_required": any(part["message_required"] for part in parts),
             "remind_after": min(reminders) if reminders else None,
+            "people": max(part.get("people", 1) for part in parts),
         }
     )
 
@@ -109,6 +115,12 @@ def freeze(raw: Mapping[str, Any], team_id: UUID) -> Requirements:
     plain = normal(raw)
     own = [str(team_id)]
     return unite([{**plain, "groups": [{**group, "teams": group["teams"] or own} for group in plain["groups"]]}])
+
+
+def of_people(raw: Mapping[str, Any], people: int) -> Requirements:
+    """``raw``, and that at least so many different people agree."""
+    plain = normal(raw)
+    return normal({**plain, "people": max(people, plain.get("people", 1))})
 
 
 def escalated(requirements: Mapping[str, Any]) -> Requirements:
@@ -123,15 +135,16 @@ def escalated(requirements: Mapping[str, Any]) -> Requirements:
 
 def progress(requirements: Mapping[str, Any], voters: Mapping[UUID, set[UUID]]) -> tuple[int, int]:
     """``(have, need)`` in votes: ``voters`` maps each agreeing reviewer to the teams they review for. Met when equal."""
-    groups = normal(requirements)["groups"]
-    need = sum(group["count"] for group in groups)
-    missing = 0
-    for group in groups:
+    wanted = normal(requirements)
+    asked = {UUID(team) for group in wanted["groups"] for team in group["teams"]}
+    need, missing = wanted["count"], 0
+    for group in wanted["groups"]:
         teams = {UUID(team) for team in group["teams"]}
         agreeing = [teams & reviews_for for reviews_for in voters.values() if teams & reviews_for]
         covered = _different(agreeing) if group["from_teams"] > 1 else 1
         missing += max(0, group["count"] - len(agreeing), group["from_teams"] - covered)
-    return need - missing, need
+    too_few = wanted.get("people", 1) - sum(bool(asked & reviews_for) for reviews_for in voters.values())
+    return need - max(missing, too_few), need
 
 
 def _different(people: list[set[UUID]]) -> int:

@@ -249,6 +249,11 @@ def _money(args: Any) -> str:
     return f"{shown} {currency}".strip() if isinstance(currency, str) else shown
 
 
+def is_money(name: str) -> bool:
+    """Whether an argument of this name is an amount of money, where a currency stands beside it."""
+    return name in _MONEY
+
+
 def _deciding(args: Mapping[str, Any]) -> list[str]:
     """The names of the one or two arguments that decide: the amount, then who or what it is about."""
     money = [name for name in _MONEY if name in args and _money(args)][:1]

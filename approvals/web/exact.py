@@ -25,7 +25,7 @@ def previewed(data: Mapping[str, str], approval: Approval, actor: Actor) -> Atte
 
     Raises Refused and ApprovalError where the post would not be taken.
     """
-    post = read_post(data, approval)
+    post = read_post(data, approval, decides=False)
     outcome = drafts.draft(approval, actor=actor, **post)
     decision, missing = outcome.decision, max(0, outcome.need - outcome.have)
     if decision is None:
@@ -38,7 +38,7 @@ def previewed(data: Mapping[str, str], approval: Approval, actor: Actor) -> Atte
     source = sources.get(approval.source)
     sent = source.preview_answer(approval, decision) if source else _as_programs_read(decision)
     preview = Preview(display.as_json(sent), sources.is_known(sent), missing, kept_id)
-    return Attempt(post["verdict"], typed(data), None, preview=preview)
+    return Attempt(post["verdict"], typed(data), None, seen=data.get("seen", ""), preview=preview)
 
 
 def _as_programs_read(decision: Decision) -> Any:

@@ -4,26 +4,26 @@ The promise: what a person does not touch comes back exactly as it was, type and
 with the same digest. Each field compares what is posted with the text it showed; only a difference is parsed.
 """
 
-import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from agentdesk import masking
-from agentdesk.digests import decode, encode
+from agentdesk.digests import encode
 from approvals import answers
-from approvals.texts import is_deep
-from approvals.web.schemas import ABSENT, INTEGER, NUMBER, Control, Slot, slots_of
+from approvals.web.branches import branch_label, branch_of, constants_of
+from approvals.web.references import ABSENT
+from approvals.web.schemas import Branch, Control, Path, Slot, slots_of
+from approvals.web.typed import READERS
 
 UNCHANGED = object()
+_CHOOSING = (Control.CHOICE, Control.CHOICES, Control.BOOLEAN, Control.BRANCH, Control.ITEM)
 
 
 class ArgumentField(forms.Field):
@@ -31,7 +31,7 @@ class ArgumentField(forms.Field):
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
-        self.choices = _choices(slot) if slot.control in (Control.CHOICE, Control.CHOICES, Control.BOOLEAN) else []
+        self.choices = _choices(slot) if slot.control in _CHOOSING else []
         super().__init__(
             label=slot.label,
             help_text=escape(slot.help),  # agents write it, and forms render it as HTML
@@ -48,18 +48,25 @@ class ArgumentField(forms.Field):
                 return "" if original is ABSENT else _json_text(self._masked(original))
             case Control.CHOICES:
                 return [] if original is ABSENT or original is None else [self._key_of(item) for item in original]
+            case Control.ITEM:
+                return ""
+            case Control.BRANCH:
+                chosen = branch_of(self.slot.schema["options"], original)
+                return "" if chosen is None else str(chosen)
             case Control.CHOICE | Control.BOOLEAN:
                 return "" if original is ABSENT or (original is None and self.slot.is_nullable) else self._key_of(original)
         if original is ABSENT or original is None:
             return ""
         if self.slot.control == Control.LIST:
             return "\n".join(map(str, self._masked(original)))
+        if self.slot.control == Control.MAP:
+            return "\n".join(f"{key}: {value}" for key, value in self._masked(original).items())
         masked = self._masked(original)
         return str(original if masked == original else masked)
 
     def _masked(self, original: Any) -> Any:
         """As it is shown: whoever leaves a secret masked leaves it as it is."""
-        return masking.value(original, self.slot.path[-1] if self.slot.path else "")
+        return masking.value(original, str(self.slot.path[-1]) if self.slot.path else "")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         if data is None:  # not posted: not touched
@@ -78,9 +85,9 @@ class ArgumentField(forms.Field):
         text = str(value).replace("\r\n", "\n")
         if not (text if self.slot.control in (Control.TEXT, Control.LONG) else text.strip()):
             return self._emptied()
-        if self.slot.control in (Control.CHOICE, Control.BOOLEAN):
+        if self.slot.control in _CHOOSING:
             return self._value_of(text)
-        return _READ[self.slot.control](text, self.slot)
+        return READERS[self.slot.control](text, self.slot)
 
     def _emptied(self) -> Any:
         slot = self.slot
@@ -90,6 +97,8 @@ class ArgumentField(forms.Field):
             return ""
         if slot.control == Control.LIST and slot.is_required:
             return []
+        if slot.control == Control.MAP and slot.is_required:
+            return {}
         if slot.is_required:
             raise ValidationError(_("This is required."))
         return ABSENT
@@ -120,7 +129,10 @@ class ArgumentsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        is_touched = any(value is not UNCHANGED for value in cleaned.values())
+        for name, slot in self.slots.items():
+            if name in self.errors and not self._counts(slot):
+                del self.errors[name]  # of a form that the value does not have
+        is_touched = any(value is not UNCHANGED and self._counts(self.slots[name]) for name, value in cleaned.items())
         if self.original is ABSENT and not is_touched and not self.errors:  # there is no value at all to send
             self.add_error(next(iter(self.slots)), _("This is required."))
         if not self.errors and (is_touched or not self.original):
@@ -130,21 +142,45 @@ class ArgumentsForm(forms.Form):
     def cleaned_args(self) -> Any:
         """The typed value after :meth:`is_valid`: what was there, with what was changed. The original is left alone."""
         result = deepcopy(self.original)
-        for name, slot in self.slots.items():
-            value = self.cleaned_data.get(name, UNCHANGED)
-            if value is not UNCHANGED:
+        taken_out: list[Path] = []
+        for slot, value in self._touched():
+            if slot.control == Control.ITEM:
+                taken_out.append(slot.path)
+            elif slot.control == Control.BRANCH and isinstance(value, int):
+                result = _put(result, slot.path, constants_of(slot.schema["options"][value]))
+            else:
                 result = _put(result, slot.path, value)
+        for path in reversed(taken_out):  # from the last one: the places of those before it stay
+            result = _put(result, path, ABSENT)
         return result
+
+    def _touched(self) -> list[tuple[Slot, Any]]:
+        """The fields that were changed and count, with their values, in order."""
+        read = ((slot, self.cleaned_data.get(name, UNCHANGED)) for name, slot in self.slots.items())
+        return [(slot, value) for slot, value in read if value is not UNCHANGED and self._counts(slot)]
+
+    def _counts(self, slot: Slot) -> bool:
+        """Whether the value has the form that this field belongs to."""
+        if slot.branch is None:
+            return True
+        chooser = self.chooser_of(slot.branch)
+        chosen = self.cleaned_data.get(chooser.name, UNCHANGED)
+        if chosen is UNCHANGED:
+            chosen = branch_of(chooser.schema["options"], chooser.original)
+        return bool(chosen == slot.branch.index)
 
     def changes(self) -> list[tuple[str, Any, Any]]:
         """Label, value before and value after of each changed field (``None``: not given)."""
         found = []
-        for name, slot in self.slots.items():
-            value = self.cleaned_data.get(name, UNCHANGED)
-            if value is not UNCHANGED:
-                before, after = (None if end is ABSENT else end for end in (slot.original, value))
-                found.append((slot.label, before, after))
+        for slot, value in self._touched():
+            now = branch_label(slot.schema["options"][value], value) if slot.control == Control.BRANCH else value
+            before, after = (None if end is ABSENT else end for end in (slot.original, now))
+            found.append((slot.label, before, after))
         return found
+
+    def chooser_of(self, branch: Branch) -> Slot:
+        """The field that says which form the value has."""
+        return next(each for each in self.slots.values() if each.path == branch.path and each.control == Control.BRANCH)
 
     def show_problems(self, problems: Mapping[str, list[str]]) -> None:
         """Put what the schema or the verb found wrong at the fields that hold it."""
@@ -155,7 +191,8 @@ class ArgumentsForm(forms.Form):
                 self.add_error(name, prefix + text)
 
     def _field_at(self, path: str) -> str | None:
-        holding = [slot for slot in self.slots.values() if f"{path}.".startswith(".".join((*slot.path, "")))]
+        counting = [slot for slot in self.slots.values() if self._counts(slot)]
+        holding = [slot for slot in counting if f"{path}.".startswith(".".join((*map(str, slot.path), "")))]
         return max(holding, key=lambda slot: len(slot.path)).name if holding else None
 
 
@@ -168,10 +205,15 @@ def form_for(schema: Any, initial: Any, data: Mapping[str, Any] | None = None, p
     return ArgumentsForm(schema, initial, slots_of(schema, initial), data=data, prefix=prefix, auto_id="id_%s")
 
 
-def _put(whole: Any, path: tuple[str, ...], value: Any) -> Any:
+def _put(whole: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     key, rest = path[0], path[1:]
+    if isinstance(key, int):
+        items = list(whole) if isinstance(whole, list) else []
+        now = _put(items[key] if key < len(items) else ABSENT, rest, value)
+        items[key : key + 1] = [] if now is ABSENT else [now]
+        return items
     result = dict(whole) if isinstance(whole, Mapping) else {}
     if rest:
         result[key] = _put(result.get(key), rest, value)
@@ -185,6 +227,12 @@ def _put(whole: Any, path: tuple[str, ...], value: Any) -> Any:
 def _choices(slot: Slot) -> list[tuple[str, str, Any]]:
     """Key, label and value of each choice; an original that is none of them is one more."""
     schema = slot.schema
+    if slot.control == Control.ITEM:
+        return [("", _("Keep"), UNCHANGED), ("remove", _("Take out"), ABSENT)]
+    if slot.control == Control.BRANCH:
+        forms_of_it = [(str(number), branch_label(option, number), number) for number, option in enumerate(schema["options"])]
+        can_be_empty = slot.is_nullable or not slot.is_required or slot.original is ABSENT
+        return [("", "—", ABSENT), *forms_of_it] if can_be_empty else forms_of_it
     if slot.control == Control.BOOLEAN:
         values: list[Any] = [True, False]
     elif slot.control == Control.CHOICES:
@@ -210,8 +258,12 @@ def _choice_label(value: Any) -> str:
 
 def _widget(slot: Slot, choices: list[tuple[str, str]]) -> forms.Widget:
     match slot.control:
-        case Control.CHOICE | Control.BOOLEAN:
+        case Control.CHOICE | Control.BOOLEAN | Control.ITEM:
             return forms.Select(choices=choices)
+        case Control.BRANCH:
+            return forms.Select(choices=choices, attrs={"data-branches": slot.name})
+        case Control.MAP:
+            return forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "placeholder": "key: value"})
         case Control.CHOICES:
             return forms.CheckboxSelectMultiple(choices=choices)
         case Control.LONG:
@@ -233,118 +285,3 @@ def _json_text(value: Any) -> str:
 
 def _even(text: str) -> str:
     return text.replace("\r\n", "\n")
-
-
-def _read_text(text: str, slot: Slot) -> str:
-    if "\x00" in text:
-        raise ValidationError(_("Null characters are not allowed."))
-    return text
-
-
-def _read_integer(text: str, slot: Slot) -> int:
-    if not INTEGER.fullmatch(text.strip()):
-        raise ValidationError(_("Write a whole number."))
-    return int(text)
-
-
-def _read_number(text: str, slot: Slot) -> Any:
-    exact = _decimal(text)
-    if isinstance(slot.original, Decimal):
-        return exact
-    return int(exact) if INTEGER.fullmatch(text.strip()) else float(exact)
-
-
-def _read_decimal(text: str, slot: Slot) -> Any:
-    """Money stays text with the decimals it had; where a number was given before, it stays a number."""
-    exact = _decimal(text)
-    if not isinstance(slot.original, str) and slot.original not in (ABSENT, None):
-        return _read_number(text, slot)
-    asked = slot.original if isinstance(slot.original, str) else ""
-    places = len(asked.partition(".")[2]) if "e" not in asked.lower() else 0
-    exponent = exact.as_tuple().exponent
-    if isinstance(exponent, int) and 0 <= -exponent < places:
-        return f"{exact:.{places}f}"
-    return text.strip()
-
-
-def _decimal(text: str) -> Decimal:
-    if not NUMBER.fullmatch(text.strip()):
-        raise ValidationError(_("Write a number such as 1234.50, without separators."))
-    return Decimal(text.strip())
-
-
-def _read_date(text: str, slot: Slot) -> str:
-    try:
-        return dt.date.fromisoformat(text.strip()).isoformat()
-    except ValueError:
-        raise ValidationError(_("Write a date such as 2026-01-31.")) from None
-
-
-def _read_datetime(text: str, slot: Slot) -> str:
-    try:
-        dt.datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValidationError(_("Write date and time such as 2026-01-31T14:00:00Z.")) from None
-    return text.strip()
-
-
-def _read_email(text: str, slot: Slot) -> str:
-    validate_email(text.strip())
-    return text.strip()
-
-
-def _read_uri(text: str, slot: Slot) -> str:
-    scheme, colon, rest = text.strip().partition(":")
-    if not (colon and rest and scheme.isascii() and scheme.replace("+", "").replace("-", "").replace(".", "").isalnum()):
-        raise ValidationError(_("Write an address such as https://example.com/."))
-    return text.strip()
-
-
-def _read_list(text: str, slot: Slot) -> list[Any]:
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    items = slot.schema.get("items")
-    kind = items.get("type") if isinstance(items, Mapping) else "string"
-    if kind == "string":
-        return [_read_text(line, slot) for line in lines]
-    return [_read_integer(line, slot) if kind == "integer" else _read_number(line, slot) for line in lines]
-
-
-def _read_json(text: str, slot: Slot) -> Any:
-    try:
-        read = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
-        if is_deep(read):
-            raise RecursionError
-        return decode(read)
-    except RecursionError:
-        raise ValidationError(_("This JSON is nested too deeply.")) from None
-    except json.JSONDecodeError as error:
-        where = {"line": error.lineno, "column": error.colno, "what": error.msg}
-        raise ValidationError(_("This is not JSON: line %(line)s, column %(column)s: %(what)s."), params=where) from None
-    except (ValueError, ArithmeticError, TypeError, LookupError) as error:
-        raise ValidationError(_("This is not JSON: %(what)s."), params={"what": error}) from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(_("%(name)s is no JSON value") % {"name": name})
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError(_("a name comes twice in one object"))
-    return found
-
-
-_READ: dict[Control, Callable[[str, Slot], Any]] = {
-    Control.TEXT: _read_text,
-    Control.LONG: _read_text,
-    Control.INTEGER: _read_integer,
-    Control.NUMBER: _read_number,
-    Control.DECIMAL: _read_decimal,
-    Control.DATE: _read_date,
-    Control.DATETIME: _read_datetime,
-    Control.EMAIL: _read_email,
-    Control.URI: _read_uri,
-    Control.LIST: _read_list,
-    Control.JSON: _read_json,
-}

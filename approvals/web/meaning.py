@@ -18,6 +18,7 @@ from approvals.errors import InvalidAnswer, NotAllowed
 from approvals.models import Approval
 from approvals.policy.requirements import Requirements, freeze
 from approvals.votes import args_from
+from approvals.web import friction
 from approvals.web.fragments import load
 from approvals.web.panel import modify_form
 from approvals.web.signed_in import signed_in
@@ -29,6 +30,7 @@ class Meaning:
 
     denied: str = ""
     lines: list[str] = field(default_factory=list)
+    needs_reason: bool = False
     is_known: bool = True  # False: the form cannot be read yet
 
 
@@ -41,7 +43,9 @@ def meaning(request: HttpRequest, approval_id: UUID) -> HttpResponse:
         raise Http404
     if not approval.is_pending or access.why_not(request.user, approval) is not None:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)  # the panel says it, and is on its way
-    return render(request, "approvals/_meaning.html", {"meaning": meaning_of(request.POST, approval)})
+    # At high risk the reason is on the checklist anyway; below, the form's own label says whether there has to be one.
+    context = {"meaning": meaning_of(request.POST, approval), "wants_reason": not friction.is_grave(approval)}
+    return render(request, "approvals/_meaning.html", context)
 
 
 def meaning_of(data: Mapping[str, str], approval: Approval) -> Meaning:
@@ -54,8 +58,9 @@ def meaning_of(data: Mapping[str, str], approval: Approval) -> Meaning:
     except InvalidAnswer:
         return Meaning(is_known=False)  # said at its field, once it is sent
     except NotAllowed as refused:
-        return Meaning(denied=str(refused))
-    return Meaning(lines=_more(freeze(approval.requirements, approval.team_id), needed))
+        return Meaning(denied=str(refused), needs_reason=friction.needs_reason(approval))
+    lines = _more(freeze(approval.requirements, approval.team_id), needed)
+    return Meaning(lines=lines, needs_reason=needed["message_required"])
 
 
 def _more(now: Requirements, then: Requirements) -> list[str]:

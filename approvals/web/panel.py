@@ -26,17 +26,17 @@ from approvals import standing as in_advance
 from approvals.models import Approval, StandingUse
 from approvals.states import Kind, Risk, Status, Verdict
 from approvals.votes import proof_needed
-from approvals.web import display, queue
+from approvals.web import display, friction, queue
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.previewing import render_preview
 from approvals.web.reading import state_of, vote_words
-from approvals.web.schemas import ABSENT, schema_like
+from approvals.web.references import ABSENT
+from approvals.web.schemas import Control, Slot, schema_like
 
 SEEN = "approvals.seen"
 MOST_NAMES = 8
-ARMING_SECONDS = 3  # for which the reasons of a grave action stand on the screen before it can be approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Attempt:
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     form: ArgumentsForm | None = None
     answer_form: ArgumentsForm | None = None
+    seen: str = ""  # the signed field that came with it: its time counts on
     preview: "Preview | None" = None  # asked for: what the asker would receive
     is_kept: bool = False  # the approval moved on: what was typed is shown to copy
 
@@ -118,6 +119,8 @@ def render_panel(
         "is_answer": is_answer,
         "have": have,
         "need": need,
+        "why_several": friction.why_several(approval) if approval.is_pending else "",
+        "too_few": friction.too_few(approval) if approval.is_pending else "",
         "why_not": why_not,
         "is_held": is_held,
         "given_by": StandingUse.objects.filter(approval=approval).first() if not approval.is_pending else None,
@@ -134,30 +137,43 @@ def render_panel(
     if has_forms:
         context["preview_part"] = render_preview(request, approval)
         context |= _proof(request, user, approval)
-        context |= _acts(approval, attempt, card if card is not None else render_card(approval))
+        since = _opened_at(attempt.seen if attempt else request.GET.get("since", ""), approval)
+        context |= _acts(approval, attempt, card if card is not None else render_card(approval), since)
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
 
 
 def read_seen(token: str, approval: Approval) -> Seen:
     """The form's signed field. Empty when it was tampered with, or made for another approval or another version of this one:
     a version has one decision at most, so no id is given out twice."""
+    facts = _signed(token, approval)
+    if facts is None:
+        return Seen()
+    view_digest, opened_at, decision_id = facts
+    return Seen(view_digest, max(0.0, timezone.now().timestamp() - opened_at), decision_id)
+
+
+def _signed(token: str, approval: Approval) -> tuple[str, float, UUID] | None:
     try:
         view_digest, opened_at, place, decision_id = signing.loads(token, salt=SEEN)
     except (signing.BadSignature, ValueError, TypeError):
-        return Seen()
-    if place != _place(approval):
-        return Seen()
-    return Seen(str(view_digest), max(0.0, timezone.now().timestamp() - float(opened_at)), UUID(decision_id))
+        return None
+    return (str(view_digest), float(opened_at), UUID(decision_id)) if place == _place(approval) else None
+
+
+def _opened_at(token: str, approval: Approval) -> float:
+    """When this version was first shown to whoever holds ``token``, an earlier field of the same form; else now."""
+    facts = _signed(token, approval)
+    return facts[1] if facts else timezone.now().timestamp()
 
 
 def _place(approval: Approval) -> str:
     return f"{approval.pk}:{approval.version}"
 
 
-def _seen(approval: Approval, card: str, attempt: Attempt | None) -> str:
+def _seen(approval: Approval, card: str, attempt: Attempt | None, since: float) -> str:
     """The signed field. A page that shows a preview keeps the id which that names."""
     shown = attempt.preview.decision_id if attempt and attempt.preview else None
-    facts = [digests.digest(card), timezone.now().timestamp(), _place(approval), str(shown or new_id())]
+    facts = [digests.digest(card), since, _place(approval), str(shown or new_id())]
     return signing.dumps(facts, salt=SEEN)
 
 
@@ -175,23 +191,9 @@ def _proof(request: HttpRequest, user: User, approval: Approval) -> dict[str, An
     }  # fmt: skip
 
 
-def needs_reason(approval: Approval) -> bool:
-    """High and critical risk, or the rule wants it: whoever approves says why."""
-    return Risk(approval.risk).rank >= Risk.HIGH.rank or bool(approval.requirements.get("message_required"))
-
-
-def to_confirm(approval: Approval) -> str:
-    """Critical risk: what has to be typed before it is approved; empty below."""
-    if approval.risk != Risk.CRITICAL:
-        return ""
-    keys = [argument for argument in display.arguments(approval) if argument.is_key]
-    return keys[-1].text if keys else approval.action
-
-
-def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, Any]:
-    typed = {
-        verdict: {"message": "", "reason": "", "answer": "", "answer_text": "", "confirm": ""} for verdict in Verdict.values
-    }
+def _acts(approval: Approval, attempt: Attempt | None, card: str, since: float) -> dict[str, Any]:
+    nothing = {"message": "", "reason": "", "answer": "", "answer_text": "", "confirm": "", "read": ""}
+    typed = {verdict: dict(nothing) for verdict in Verdict.values}
     if attempt:
         typed[attempt.verdict] |= attempt.typed
     allowed = list(approval.allowed)
@@ -211,11 +213,22 @@ def _acts(approval: Approval, attempt: Attempt | None, card: str) -> dict[str, A
         "errors": attempt.errors if attempt else {},
         "open": attempt.verdict if attempt else "",
         "preview": attempt.preview if attempt else None,
-        "reason_required": needs_reason(approval),
+        "reason_required": friction.needs_reason(approval),
         "reasons": approval.team.reasons(),
-        "arms": ARMING_SECONDS if Risk(approval.risk).rank >= Risk.HIGH.rank else 0,
-        "confirm": to_confirm(approval),
-        "seen": _seen(approval, card, attempt),
+        "arms": friction.ARMING_SECONDS if friction.is_grave(approval) else 0,
+        "evidence": friction.evidence_in(card),
+        "confirm": friction.to_confirm(approval),
+        "will": _will(approval) if approval.risk == Risk.MEDIUM else None,
+        "seen": _seen(approval, card, attempt, since),
+    }
+
+
+def _will(approval: Approval) -> dict[str, Any]:
+    """What the confirmation names: the deed, the arguments that decide it, and where it goes."""
+    return {
+        "sentence": display.sentence(approval),
+        "deciding": [argument for argument in display.arguments(approval) if argument.is_key],
+        "consequences": display.consequences(approval),
     }
 
 
@@ -249,7 +262,7 @@ def _rows_of(form: ArgumentsForm, approval: Approval) -> list[dict[str, Any]]:
 
     def placed(bound: BoundField) -> int:
         path = form.slots[bound.name].path
-        return place.get(path[0], len(place)) if path else 0
+        return place.get(str(path[0]), len(place)) if path else 0
 
     return [_row_of(form, bound) for bound in sorted(form.visible_fields(), key=placed)]
 
@@ -257,6 +270,7 @@ def _rows_of(form: ArgumentsForm, approval: Approval) -> list[dict[str, Any]]:
 def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
     asked = bound.initial if isinstance(bound.initial, list) else [bound.initial or ""]
     labels = {str(key): str(label) for key, label, _value in getattr(bound.field, "choices", [])}
+    slot = form.slots[bound.name]
     return {
         "field": bound,
         "label": bound.label,
@@ -264,7 +278,21 @@ def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
         "asked_words": ", ".join(labels.get(str(key), str(key)) for key in asked),
         "is_changed": form.is_bound and bound.name in form.changed_data,
         "is_group": bound.use_fieldset,
+        "speaks": slot.control in (Control.BRANCH, Control.ITEM),  # its choices are known by their words only
+        "branch": {"of": form.chooser_of(slot.branch).name, "index": slot.branch.index} if slot.branch else None,
+        "unit": _unit_of(form, slot),
     }
+
+
+def _unit_of(form: ArgumentsForm, slot: Slot) -> dict[str, str] | None:
+    """The currency that stands beside an amount of money: that of the field next to it."""
+    if slot.control not in (Control.DECIMAL, Control.NUMBER) or not slot.path or not display.is_money(str(slot.path[-1])):
+        return None
+    beside = next((each for each in form.slots.values() if each.path == (*slot.path[:-1], "currency")), None)
+    if beside is None:
+        return None
+    bound = form[beside.name]
+    return {"of": str(bound.id_for_label), "text": str(bound.value() or "")}
 
 
 def _next(user: User, approval: Approval) -> dict[str, Any] | None:

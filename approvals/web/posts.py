@@ -6,10 +6,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from approvals.drafts import required_for
 from approvals.errors import AlreadyDecided, ApprovalError, Expired, InvalidAnswer, NotAllowed, NotCurrent
 from approvals.models import Approval
 from approvals.states import PEOPLES_VERDICTS, Verdict
-from approvals.votes import Post
+from approvals.votes import Post, args_from
+from approvals.web import friction
 from approvals.web.choices import choices_of
 from approvals.web.forms import ArgumentsForm
 from approvals.web.panel import (
@@ -17,14 +19,12 @@ from approvals.web.panel import (
     Problem,
     answer_form_of,
     modify_form,
-    needs_reason,
     read_seen,
-    to_confirm,
 )
 from approvals.web.reading import outcome_words
 
 LONGEST_MESSAGE = 10_000
-_TYPED = ("message", "reason", "answer", "answer_text", "confirm")
+_TYPED = ("message", "reason", "answer", "answer_text", "confirm", "read")
 _MOVED_ON = (AlreadyDecided, Expired, NotCurrent)
 
 
@@ -36,8 +36,9 @@ class Refused(Exception):
         self.attempt = attempt
 
 
-def read_post(data: Mapping[str, str], approval: Approval) -> Post:
-    """The post as arguments of the verb. Raises :class:`Refused`."""
+def read_post(data: Mapping[str, str], approval: Approval, *, decides: bool = True) -> Post:
+    """The post as arguments of the verb. ``decides``: False where it is only looked at what it would bring, for which nobody
+    has to have read anything yet. Raises :class:`Refused`."""
     verdict = data.get("verdict", "")
     if verdict not in PEOPLES_VERDICTS:
         raise Refused(Attempt(Verdict.APPROVE, {}, Problem(_("No such decision."))))
@@ -56,11 +57,13 @@ def read_post(data: Mapping[str, str], approval: Approval) -> Post:
     if (length := len(post["message"])) > LONGEST_MESSAGE:
         text = _("%(length)d characters are too many: at most %(most)d.") % {"length": length, "most": LONGEST_MESSAGE}
         raise _refused(data, approval, {"message": [text]})
-    _check_friction(data, post, approval)
+    _check_friction(data, post, approval, decides=decides)
+    if friction.is_grave(approval):
+        post["opened"] = friction.opened(data)
     if verdict == Verdict.REJECT and (reason := data.get("reason")):
         post["message"] = "\n".join(text for text in (reason, post["message"]) if text)
     if verdict == Verdict.MODIFY:
-        post["args"] = _modified(data, approval)
+        post["args"] = _modified(data, approval, post["message"])
     if verdict == Verdict.RESPOND:
         post["answer"] = _answered(data, approval)
     return post
@@ -87,36 +90,51 @@ def refusal(error: ApprovalError, data: Mapping[str, str], approval: Approval) -
         errors=errors,
         form=form,
         answer_form=answer_form,
+        seen=data.get("seen", ""),
         is_kept=is_kept,
     )
 
 
-def _check_friction(data: Mapping[str, str], post: Post, approval: Approval) -> None:
+def _check_friction(data: Mapping[str, str], post: Post, approval: Approval, *, decides: bool) -> None:
     if post["verdict"] == Verdict.RESPOND:
         return
-    is_rejected = post["verdict"] == Verdict.REJECT
     if post["verdict"] == Verdict.ASK:
         if not post["message"]:
             raise _refused(data, approval, {"message": [_("Write what you want to know.")]})
         return
-    reason = data.get("reason", "") if is_rejected else ""
-    if reason and reason not in approval.team.reasons():
-        raise _refused(data, approval, {"message": [_("That reason is not in the list any more: choose again.")]})
-    if (is_rejected or needs_reason(approval)) and not post["message"] and not reason:
-        raise _refused(data, approval, {"message": [_("Give a reason: it is kept on record.")]})
-    confirm = to_confirm(approval)
-    if not is_rejected and confirm and data.get("confirm", "").strip() != confirm:
-        raise _refused(data, approval, {"confirm": [_("Type exactly: %(text)s") % {"text": confirm}]})
+    if post["verdict"] == Verdict.REJECT:
+        reason = data.get("reason", "")
+        if reason and reason not in approval.team.reasons():
+            raise _refused(data, approval, {"message": [_("That reason is not in the list any more: choose again.")]})
+        if not post["message"] and not reason:
+            raise _refused(data, approval, {"message": [_("Give a reason: it is kept on record.")]})
+        return
+    errors = friction.problems(data, approval, post["message"])
+    if decides:
+        errors |= friction.haste(data, approval, post.get("seconds_open"))
+    if errors:
+        raise _refused(data, approval, errors)
 
 
-def _modified(data: Mapping[str, str], approval: Approval) -> dict[str, Any]:
+def _modified(data: Mapping[str, str], approval: Approval, message: str) -> dict[str, Any]:
+    """The arguments as the form says. What they need the form has to bring: an edit may ask for a reason that was optional."""
     form = modify_form(approval, data)
     if form is None:
         raise _refused(data, approval, {"": [_("This cannot be modified.")]})
     if not form.is_valid():
         raise _refused(data, approval, {}, form=form)
     args: dict[str, Any] = form.cleaned_args()
+    if not message and _asks_for_reason(approval, args):
+        told = _("With these arguments a reason has to be given: it is kept on record.")
+        raise _refused(data, approval, {"message": [told]}, form=form)
     return args
+
+
+def _asks_for_reason(approval: Approval, args: dict[str, Any]) -> bool:
+    try:
+        return required_for(approval, args_from(approval, args))["message_required"]
+    except (InvalidAnswer, NotAllowed):
+        return False  # the verb says what is wrong with them
 
 
 def _answered(data: Mapping[str, str], approval: Approval) -> Any:
@@ -145,7 +163,7 @@ def _refused(
         form = modify_form(approval, data)
     lines = [text for texts in errors.values() for text in texts]
     problem = Problem(_("Not sent: something is missing or wrong."), lines=lines)
-    return Refused(Attempt(data["verdict"], typed(data), problem, errors, form, answer_form))
+    return Refused(Attempt(data["verdict"], typed(data), problem, errors, form, answer_form, data.get("seen", "")))
 
 
 def _spread(error: InvalidAnswer, form: ArgumentsForm | None, errors: dict[str, list[str]]) -> list[str]:

@@ -7,25 +7,27 @@ schema without a usable form. Schemas and arguments come from agents: nothing he
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from approvals.web.branches import branch_label, branch_of, branches_of, constants_of, may_branch
+from approvals.web.references import ABSENT, Schema, has_properties, is_decimal_text, plain_of, resolved
+
 DEEPEST = 2
 MOST_SLOTS = 60
+MOST_OF_LIST = 24  # fields for the objects of one list; longer ones are JSON
 MOST_CHOICES = 200
-MOST_REFS = 20
 LONG_TEXT = 80
 INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
 NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?")
 _UNTYPEABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")  # a text control would not give them back
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
-type Schema = Mapping[str, Any]
-ABSENT = object()
+type Path = tuple[str | int, ...]
 
 
 class Control(StrEnum):
@@ -44,6 +46,9 @@ class Control(StrEnum):
     EMAIL = "email"
     URI = "uri"
     LIST = "list"
+    MAP = "map"
+    ITEM = "item"  # one object of a list: kept, or taken out
+    BRANCH = "branch"  # which of several forms of an object it has
     JSON = "json"
 
 
@@ -51,7 +56,7 @@ class Control(StrEnum):
 class Slot:
     """One field: where its value lives, what it is called, and what it holds now (``ABSENT``: nothing)."""
 
-    path: tuple[str, ...]
+    path: Path
     name: str
     label: str
     help: str
@@ -60,16 +65,28 @@ class Slot:
     is_required: bool
     is_nullable: bool
     original: Any
+    branch: "Branch | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """That a field counts only while the value at ``path`` has the form number ``index``."""
+
+    path: Path
+    index: int
 
 
 def slots_of(schema: Any, value: Any) -> list[Slot]:
     """The fields for ``value`` under ``schema``; a single one for JSON where the schema names no properties."""
     root = schema if isinstance(schema, Mapping) else {}
-    plain, is_nullable = _plain(root, root)
-    if _has_properties(plain) and isinstance(value, Mapping):
+    plain, is_nullable = plain_of(root, root)
+    if has_properties(plain) and isinstance(value, Mapping):
         found = list(_properties(plain, root, value, ()))
         if len(found) <= MOST_SLOTS:
             return _named(found)
+    elif (options := branches_of(plain, root)) and may_branch(options, value):
+        return _named(list(_branched(plain, options, root, (), _("Value"), ABSENT if value is None else value,
+                                is_required=True, is_nullable=is_nullable)))  # fmt: skip
     else:
         original = ABSENT if value is None else value
         control = _control(plain, original)
@@ -100,21 +117,85 @@ def _kind_of(item: Any) -> Schema:
     return {}
 
 
-def _properties(schema: Schema, root: Schema, value: Any, path: tuple[str, ...]) -> Iterator[Slot]:
+def _branched(
+    schema: Schema, options: list[Schema], root: Schema, path: Path, label: str, original: Any, **facts: Any
+) -> Iterator[Slot]:
+    """The choice, then the fields of each form; those of the forms that it has not now are empty."""
+    yield _slot(path, {**schema, "options": options}, Control.BRANCH, label, original=original, **facts)
+    chosen = branch_of(options, original)
+    for number, option in enumerate(options):
+        within = Branch(path, number)
+        constants = constants_of(option)
+        for key, raw in option["properties"].items():
+            if key in constants:
+                continue
+            outer = resolved(raw, root)
+            plain, is_nullable = plain_of(outer, root)
+            value = original.get(key, ABSENT) if number == chosen else ABSENT
+            titled = " · ".join((label, branch_label(option, number), _own_label(str(key), outer, plain)))
+            yield replace(
+                _slot((*path, str(key)), plain, _control(plain, value) or Control.JSON, titled, is_required=False,
+                      is_nullable=is_nullable, original=value),
+                branch=within,
+            )  # fmt: skip
+
+
+def _objects(items: Schema, root: Schema, path: Path, label: str, original: Any) -> Iterator[Slot]:
+    """The fields of each object of a list, whether it stays, and those of one more, added once something is in them."""
+    listed = [] if original in (ABSENT, None) else original
+    for number, item in enumerate([*listed, ABSENT]):
+        named = f"{label} {number + 1}" if item is not ABSENT else _("%(label)s, one more") % {"label": label}
+        if item is not ABSENT:
+            yield _slot((*path, number), items, Control.ITEM, named, is_required=True, is_nullable=False, original=item)
+        for key, raw in items["properties"].items():
+            outer = resolved(raw, root)
+            plain, is_nullable = plain_of(outer, root)
+            value = item.get(key, ABSENT) if isinstance(item, Mapping) else ABSENT
+            yield _slot(
+                (*path, number, str(key)), plain, _control(plain, value) or Control.JSON,
+                f"{named} · {_own_label(str(key), outer, plain)}", original=value, is_nullable=is_nullable,
+                is_required=item is not ABSENT and key in _required(items),
+            )  # fmt: skip
+
+
+def _lists_objects(schema: Schema, original: Any) -> bool:
+    """Whether fields can show the objects of this list."""
+    items = schema.get("items")
+    if schema.get("type") != "array" or not isinstance(items, Mapping) or not has_properties(items):
+        return False
+    listed = [] if original is ABSENT or original is None else original
+    if not isinstance(listed, list) or not all(isinstance(item, Mapping) for item in listed):
+        return False
+    return (len(listed) + 1) * (len(items["properties"]) + 1) <= MOST_OF_LIST
+
+
+def _required(schema: Schema) -> list[Any]:
     required = schema.get("required")
+    return required if isinstance(required, list) else []
+
+
+def _properties(schema: Schema, root: Schema, value: Any, path: Path) -> Iterator[Slot]:
+    required = _required(schema)
     for key, raw in schema["properties"].items():
-        here = (*path, str(key))
+        here: Path = (*path, str(key))
         original = value.get(key, ABSENT) if isinstance(value, Mapping) else ABSENT
-        outer = _resolved(raw, root)
-        plain, is_nullable = _plain(outer, root)
+        outer = resolved(raw, root)
+        plain, is_nullable = plain_of(outer, root)
         is_object = original is ABSENT or original is None or isinstance(original, Mapping)
-        if _has_properties(plain) and len(here) < DEEPEST and is_object:
+        if has_properties(plain) and len(here) < DEEPEST and is_object:
             yield from _properties(plain, root, original, here)
+            continue
+        label, is_required = _label(here, outer, plain), key in required
+        if _lists_objects(plain, original):
+            yield from _objects(plain["items"], root, here, label, original)
+            continue
+        options = branches_of(plain, root)
+        if options and may_branch(options, original):
+            yield from _branched(plain, options, root, here, label, original, is_required=is_required, is_nullable=is_nullable)
             continue
         control = _control(plain, original) or Control.JSON
         yield _slot(
-            here, plain, control, _label(here, outer, plain),
-            is_required=isinstance(required, list) and key in required, is_nullable=is_nullable, original=original,
+            here, plain, control, label, is_required=is_required, is_nullable=is_nullable, original=original
         )  # fmt: skip
 
 
@@ -124,7 +205,7 @@ def _whole(name: str, schema: Schema, control: Control, label: str, original: An
     return _renamed(_slot((), schema, control, label, **facts), name)
 
 
-def _slot(path: tuple[str, ...], schema: Schema, control: Control, label: str, **facts: Any) -> Slot:
+def _slot(path: Path, schema: Schema, control: Control, label: str, **facts: Any) -> Slot:
     return Slot(path=path, name="", label=label, help=_help(schema), control=control, schema=schema, **facts)
 
 
@@ -132,8 +213,11 @@ def _named(found: list[Slot]) -> list[Slot]:
     """Names for the slots: dotted paths, unless a key is no plain name or two paths would read the same."""
     named, taken = [], set[str]()
     for number, slot in enumerate(found):
-        name = ".".join(slot.path)
-        if not all(_PLAIN_NAME.fullmatch(part) for part in slot.path) or name in taken:
+        parts = list(slot.path)
+        if slot.branch is not None:
+            parts.insert(len(slot.branch.path), slot.branch.index)
+        name = ".".join(map(str, parts)) or "value"
+        if not all(isinstance(part, int) or _PLAIN_NAME.fullmatch(part) for part in parts) or name in taken:
             name = f"_{number}"  # no plain name starts like this
         taken.add(name)
         named.append(_renamed(slot, name))
@@ -141,81 +225,7 @@ def _named(found: list[Slot]) -> list[Slot]:
 
 
 def _renamed(slot: Slot, name: str) -> Slot:
-    return Slot(
-        slot.path, name, slot.label, slot.help, slot.control, slot.schema, slot.is_required, slot.is_nullable, slot.original
-    )
-
-
-def _plain(schema: Any, root: Schema) -> tuple[Schema, bool]:
-    """The schema as fields are made from it: references followed, null apart."""
-    plain, is_nullable = _without_null(_resolved(schema, root), root)
-    if "items" in plain:
-        plain = {**plain, "items": _resolved(plain["items"], root)}
-    return plain, is_nullable
-
-
-def _resolved(schema: Any, root: Schema) -> Schema:
-    """``schema`` with references inside ``root`` followed; ``{}`` where they lead nowhere or in circles."""
-    for _turn in range(MOST_REFS):
-        if not isinstance(schema, Mapping):
-            return {}
-        inner: Any = None
-        if "$ref" in schema:
-            inner = _referred(schema["$ref"], root)
-            rest = {key: item for key, item in schema.items() if key != "$ref"}
-        elif isinstance(schema.get("allOf"), list) and len(schema["allOf"]) == 1:
-            inner = schema["allOf"][0]
-            rest = {key: item for key, item in schema.items() if key != "allOf"}
-        else:
-            return schema
-        if not isinstance(inner, Mapping):
-            return {}
-        schema = {**inner, **rest}
-    return {}
-
-
-def _referred(ref: Any, root: Schema) -> Any:
-    if not isinstance(ref, str) or not ref.startswith("#/"):
-        return None
-    found: Any = root
-    for part in ref[2:].split("/"):
-        name = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, Mapping) or name not in found:
-            return None
-        found = found[name]
-    return found
-
-
-def _without_null(schema: Schema, root: Schema) -> tuple[Schema, bool]:
-    """The schema beside null, and whether null is allowed."""
-    kinds = schema.get("type")
-    if isinstance(kinds, list):
-        others = [kind for kind in kinds if kind != "null"]
-        plain = {**schema, "type": others[0]} if len(others) == 1 else {**schema, "type": others}
-        return plain, len(others) < len(kinds)
-    for word in ("anyOf", "oneOf"):
-        options = schema.get(word)
-        if isinstance(options, list):
-            return _one_of(schema, word, [_resolved(option, root) for option in options])
-    return schema, False
-
-
-def _one_of(schema: Schema, word: str, options: list[Schema]) -> tuple[Schema, bool]:
-    others = [option for option in options if option.get("type") != "null"]
-    is_nullable = len(others) < len(options)
-    outer = {key: item for key, item in schema.items() if key != word}
-    if len(others) == 1:
-        return {**others[0], **outer}, is_nullable
-    if len(others) == 2 and {other.get("type") for other in others} <= {"number", "integer", "string"}:
-        texts = [other for other in others if other.get("type") == "string"]
-        if len(texts) == 1 and _is_decimal_text(texts[0]):
-            return {**outer, "type": "string", "format": "decimal"}, is_nullable
-    return schema, is_nullable
-
-
-def _has_properties(schema: Schema) -> bool:
-    properties = schema.get("properties")
-    return isinstance(properties, Mapping) and bool(properties)
+    return replace(slot, name=name)
 
 
 def _control(schema: Schema, original: Any) -> Control | None:
@@ -246,12 +256,14 @@ def _wanted(schema: Schema) -> Control | None:
             return Control.BOOLEAN
         case "array":
             return _wanted_list(schema.get("items", {}), is_set=schema.get("uniqueItems") is True)
+        case "object":
+            return _wanted_map(schema)
     return None
 
 
 def _wanted_text(schema: Schema) -> Control:
     formats = {"date": Control.DATE, "date-time": Control.DATETIME, "email": Control.EMAIL, "uri": Control.URI}
-    if _is_decimal_text(schema):
+    if is_decimal_text(schema):
         return Control.DECIMAL
     longest = schema.get("maxLength")
     known = schema.get("format")
@@ -265,6 +277,16 @@ def _wanted_list(items: Schema, *, is_set: bool) -> Control | None:
         return Control.CHOICES if is_set and _are_choices(items["enum"]) else None
     simple = not any(word in items for word in ("anyOf", "oneOf", "allOf", "not", "const"))
     return Control.LIST if simple and items.get("type") in ("string", "integer", "number") else None
+
+
+def _wanted_map(schema: Schema) -> Control | None:
+    """Lines of key and value, where any key may come and the values are of one plain kind."""
+    values = schema.get("additionalProperties")
+    known = ("properties", "patternProperties", "propertyNames")
+    if any(schema.get(word) for word in known) or not isinstance(values, Mapping):
+        return None
+    is_plain = not any(word in values for word in ("anyOf", "oneOf", "allOf", "not", "const", "enum", "$ref"))
+    return Control.MAP if is_plain and values.get("type") in ("string", "integer", "number") else None
 
 
 def _shows(control: Control, original: Any) -> bool:
@@ -283,6 +305,8 @@ def _shows(control: Control, original: Any) -> bool:
             )
         case Control.LIST:
             return isinstance(original, list) and all(_is_line(item) for item in original)
+        case Control.MAP:
+            return isinstance(original, Mapping) and all(map(_is_pair, original.items()))
         case Control.LONG:
             return isinstance(original, str) and not _UNTYPEABLE.search(original.replace("\r\n", ""))
     return isinstance(original, str) and "\n" not in original and not _UNTYPEABLE.search(original)
@@ -308,24 +332,18 @@ def _is_line(item: Any) -> bool:
     return _is_number(item)
 
 
-def _is_decimal_text(schema: Schema) -> bool:
-    """Whether a text is meant as a number: by its format, or because its pattern takes numbers and little else."""
-    if schema.get("format") == "decimal":
-        return True
-    pattern = schema.get("pattern")
-    if not isinstance(pattern, str) or len(pattern) > 200:
-        return False
-    try:
-        takes = re.compile(pattern).search
-    except (re.error, RecursionError, OverflowError):
-        return False
-    return bool(takes("1.50") and takes("12.00")) and not any(takes(text) for text in ("x", "a.b", "1-2", "2026-01-31", ""))
+def _is_pair(pair: tuple[Any, Any]) -> bool:
+    key, value = pair
+    return isinstance(key, str) and ":" not in key and _is_line(key) and (value == "" or _is_line(value))
 
 
-def _label(path: tuple[str, ...], outer: Schema, plain: Schema) -> str:
+def _label(path: Path, outer: Schema, plain: Schema) -> str:
+    return " · ".join([*(_words(str(part)) for part in path[:-1]), _own_label(str(path[-1]), outer, plain)])
+
+
+def _own_label(key: str, outer: Schema, plain: Schema) -> str:
     titles = (outer.get("title"), plain.get("title"))
-    own = next((title for title in titles if isinstance(title, str) and title), _words(path[-1]))
-    return " · ".join([*map(_words, path[:-1]), own])
+    return next((title for title in titles if isinstance(title, str) and title), _words(key))
 
 
 def _words(key: str) -> str:

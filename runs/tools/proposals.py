@@ -10,7 +10,7 @@ from django.utils import timezone
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import action_digest, decode, encode
-from approvals import requests, standing, tools
+from approvals import critical, requests, standing, tools
 from approvals.models import Approval, Evaluation, Tool
 from approvals.models.approvals import ASKED_BACK
 from approvals.models.rules import Effect
@@ -115,7 +115,7 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
             continue
         # An edit may reach the gate as the edited call, or as the original one that the middleware swaps behind it.
         original = action_digest(asked.agent, asked.action, asked.schema_version, decode(asked.asked_args))
-        if row.digest in (asked.digest, original) and _meets(asked, evaluation):
+        if row.digest in (asked.digest, original) and _meets(asked, evaluation, tool):
             return asked
     make_room(ctx.agent, ctx.limits[PENDING_APPROVALS])
     request = requests.request_new if row.approval is None else requests.request_approval
@@ -139,11 +139,12 @@ def _ask(ctx: RunContext, row: ToolCall, tool: Tool, proposal: Proposal, evaluat
     return approval
 
 
-def _meets(asked: Approval, evaluation: Evaluation) -> bool:
-    """Whether a decision on the agent's own question satisfies what the policy requires for the call: what that question
-    required has to be no weaker."""
+def _meets(asked: Approval, evaluation: Evaluation, tool: Tool) -> bool:
+    """Whether a decision on the agent's own question satisfies what the policy and the tool's risk require for the call: what
+    that question required has to be no weaker."""
     had = freeze(asked.requirements, asked.team_id)
-    return unite([had, freeze(evaluation.requirements, asked.team_id)]) == had
+    wanted = critical.required(evaluation.requirements, asked.team_id, tool.risk, Kind.TOOL_CALL, [Verdict.APPROVE])
+    return unite([had, wanted]) == had
 
 
 def facts_again(ctx: RunContext, tool: Tool, args: dict[str, Any], before: Evaluation | None) -> Facts:

@@ -2,6 +2,9 @@
 //
 //   <form data-diff>                                       holds
 //     <div data-field data-label="Amount" data-asked="…">  one row each; its control is compared with data-asked
+//     <select data-branches="to">                          which form the value has: rows with data-branch="to" and
+//                                                          another data-index are hidden
+//     <span data-unit="id_args-currency">                  what stands in that field, beside an amount
 //     <ul data-changes data-none="No changes yet">         filled with one line for each changed argument
 //     <span data-changes-count data-none data-one data-many="Approve with {n} changes">
 
@@ -50,17 +53,30 @@ export function difference(before, after) {
 
 function line(field, now) {
   const item = document.createElement("li");
-  item.append(marked("b", field.dataset.label), " ", ...difference(even(field.dataset.asked), even(now)));
+  const words = "words" in field.dataset; // its choices are numbers that only their words explain
+  const before = words ? field.dataset.words : field.dataset.asked;
+  const after = words ? field.querySelector("select").selectedOptions[0].text : now;
+  item.append(marked("b", field.dataset.label), " ", ...difference(even(before), even(after)));
   return item;
+}
+
+/** Of a value that may have several forms, the fields of the chosen one. */
+function showBranches(form) {
+  for (const chooser of form.querySelectorAll("select[data-branches]")) {
+    for (const field of form.querySelectorAll(`[data-branch="${CSS.escape(chooser.dataset.branches)}"]`)) {
+      field.hidden = field.dataset.index !== chooser.value;
+    }
+  }
 }
 
 function compare(form) {
   const lines = [];
+  for (const unit of form.querySelectorAll("[data-unit]")) unit.textContent = document.getElementById(unit.dataset.unit).value;
   for (const field of form.querySelectorAll("[data-field]")) {
     const now = valueOf(field);
     const changed = even(now) !== even(field.dataset.asked);
     field.toggleAttribute("data-changed", changed);
-    if (changed) lines.push(line(field, now));
+    if (changed && !field.hidden) lines.push(line(field, now));
   }
   const list = document.querySelector(`[data-changes="${CSS.escape(form.id)}"]`);
   list?.replaceChildren(...(lines.length ? lines : [marked("li", list.dataset.none)]));
@@ -70,11 +86,16 @@ function compare(form) {
   }
 }
 
-const compareAll = () => document.querySelectorAll("form[data-diff]").forEach(compare);
+function look(form) {
+  showBranches(form);
+  if (form.matches("[data-diff]")) compare(form);
+}
+
+const lookAtAll = () => document.querySelectorAll("#panel form").forEach(look);
 
 document.addEventListener("input", ({ target }) => {
   const form = target.form ?? target.closest("form");
-  if (form?.matches("[data-diff]")) compare(form);
+  if (form?.closest("#panel")) look(form);
 });
-document.addEventListener("htmx:after:swap", compareAll);
-compareAll();
+document.addEventListener("htmx:after:swap", lookAtAll);
+lookAtAll();

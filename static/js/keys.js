@@ -5,13 +5,14 @@
 //   <body data-stay>                      a decision by key stays on its page
 //   data-act="next"                       the act's key presses this link or button (or moves the focus into this field)
 //   data-act="approve" data-aim           the key only moves the focus here: Enter is the second, deliberate press
+//   data-confirm                          in what a key opens and nothing is typed into: the button that gets the focus
 //   data-focus                            gets the focus when it arrives; the first wrong field comes before it
 //   data-row                              one of the rows that keys walk through; its first link is what is opened
 //
 // Others listen:  desk:act   on the document, cancelable: {act} that no control here stands for
 //
 // A decision made by key goes on to the next approval at once; one made with the pointer stays, so that its outcome is read.
-// A page gives the key of a decision to low risk only, aims for medium risk, and gives none above. One switch turns it all off.
+// A page gives the key of a decision to low risk only, opens what will happen for medium risk, and gives none above. One switch turns it all off.
 
 import { keepFocus, say, takeFocus } from "./focus.js";
 
@@ -39,8 +40,9 @@ export function press(element) {
     return;
   }
   if (element.tagName !== "SUMMARY") return element.click();
-  if (!element.parentElement.open) element.click();
-  element.parentElement.querySelector(`${FIELDS}, summary ~ * button`)?.focus();
+  const within = element.parentElement;
+  if (!within.open) element.click();
+  ["[data-confirm]", "summary ~ * button"].reduce((found, other) => found ?? within.querySelector(other), within.querySelector(FIELDS))?.focus();
 }
 
 const find = (act) => [...document.querySelectorAll(`[data-act="${CSS.escape(act)}"]`)].find(visible);

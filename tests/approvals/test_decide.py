@@ -350,8 +350,11 @@ def test_critical_risk_wants_a_proof_to_approve_and_none_to_reject(team, reviewe
     approval.refresh_from_db()
     assert (approval.status, approval.version) == (Status.PENDING, 1)
     assert post(approval, reviewer, "reject", actor=bare, message="No.").decision is not None
-    other = make_approval(team, risk="critical")
-    assert post(other, reviewer, actor=Actor.of(reviewer, "web", proof="password")).decision is not None
+    other, second = make_approval(team, risk="critical"), make_user(team, name="second")
+    assert post(other, reviewer, actor=Actor.of(reviewer, "web", proof="password")).decision is None, "two decide"
+    with pytest.raises(NotProved):
+        post(other, second, actor=Actor.of(second, "web"))
+    assert post(other, second, actor=Actor.of(second, "web", proof="password")).decision is not None
     assert "proof" not in entries(make_approval(team), "approval.requested")[0].after
     plain = make_approval(team, risk="high")
     post(plain, reviewer, actor=Actor.of(reviewer, "web", proof="password"))

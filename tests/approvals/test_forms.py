@@ -366,6 +366,10 @@ any_schema = st.recursive(
             {"type": "array", "items": {"type": "string"}},
             {"type": "array", "items": {"type": "number"}},
             {"type": "array", "items": {"enum": ["x", "y", 1]}, "uniqueItems": True},
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            {"type": "object", "additionalProperties": {"type": "number"}},
+            {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}},
+            {"oneOf": [{"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"b": {"const": 1}}}]},
             {},
             True,
         ]
@@ -396,3 +400,133 @@ def test_it_bears_anything_that_is_posted(properties, args, name, text):
     if form.is_valid():
         json.dumps(digest(form.cleaned_args()))
     str(form)
+
+
+MAP = {"type": "object", "additionalProperties": {"type": "number"}}
+LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
+WITH_MAPS = {"properties": {"labels": LABELS, "weights": MAP, "odd": {"type": "object", "additionalProperties": {}}}}
+MAPS: dict[str, Any] = {"labels": {"team": "blue", "x y": ""}, "weights": {"a": 1, "b": 0.5}, "odd": {"a": [1]}}
+
+
+def test_a_map_is_lines_of_key_and_value():
+    form = form_for(WITH_MAPS, MAPS)
+    assert [slot.control for slot in form.slots.values()] == [Control.MAP, Control.MAP, Control.JSON]
+    assert form["labels"].initial == "team: blue\nx y: "
+    assert changed(WITH_MAPS, MAPS, labels="team: red: dark\r\n\r\nnew: 1")["labels"] == {"team": "red: dark", "new": "1"}
+    assert repr(changed(WITH_MAPS, MAPS, weights="a: 1\nb: 2.5\nc: 3")["weights"]) == repr({"a": 1, "b": 2.5, "c": 3})
+    assert "labels" not in changed(WITH_MAPS, MAPS, labels="")
+    assert changed({**WITH_MAPS, "required": ["labels"]}, MAPS, labels="")["labels"] == {}
+
+
+@pytest.mark.parametrize("typed", ["no colon", ": no key", "a: 1\na: 2", "a: one"])
+def test_a_line_that_is_no_pair_is_refused(typed):
+    form = submit(WITH_MAPS, MAPS, weights=typed)
+    assert list(form.errors) == ["weights"]
+
+
+@pytest.mark.parametrize("odd", [{"a:b": "x"}, {"a": "x\ny"}, {" a": "x"}, {"": "x"}, {"a": 1, 2: "b"}, {"a": " x"}])
+def test_a_map_that_lines_cannot_show_is_json(odd):
+    slots = form_for(WITH_MAPS, {"labels": odd}).slots
+    assert slots["labels"].control == (Control.MAP if odd == {"a": 1} else Control.JSON)
+
+
+CARD = {
+    "title": "Card", "type": "object", "required": ["kind", "number"],
+    "properties": {"kind": {"const": "card"}, "number": {"type": "string", "minLength": 4}, "name": {"type": "string"}},
+}  # fmt: skip
+TRANSFER = {
+    "type": "object", "required": ["kind", "iban"],
+    "properties": {"kind": {"const": "transfer"}, "iban": {"type": "string"}, "days": {"type": "integer"}},
+}  # fmt: skip
+PAYING = {
+    "$defs": {"Card": CARD},
+    "properties": {"to": {"oneOf": [{"$ref": "#/$defs/Card"}, TRANSFER]}, "note": {"type": "string"}},
+    "required": ["to"],
+}
+PAID = {"to": {"kind": "card", "number": "4711", "name": "Mara"}, "note": "x"}
+
+
+def test_of_several_forms_of_an_object_one_is_chosen_and_its_fields_filled():
+    form = form_for(PAYING, PAID)
+    assert [(name, slot.label) for name, slot in form.slots.items()] == [
+        ("to", "To"), ("to.0.number", "To · Card · Number"), ("to.0.name", "To · Card · Name"),
+        ("to.1.iban", "To · transfer · Iban"), ("to.1.days", "To · transfer · Days"), ("note", "Note"),
+    ]  # fmt: skip
+    assert form["to"].initial == "0"
+    assert repr(changed(PAYING, PAID)) == repr(PAID)
+    assert changed(PAYING, PAID, **{"to.0.number": "4712"})["to"] == {"kind": "card", "number": "4712", "name": "Mara"}
+    moved = submit(PAYING, PAID, **{"to": "1", "to.1.iban": "DE02", "to.1.days": "3"})
+    assert moved.cleaned_args() == {"to": {"kind": "transfer", "iban": "DE02", "days": 3}, "note": "x"}
+    assert [label for label, _before, _after in moved.changes()] == ["To", "To · transfer · Iban", "To · transfer · Days"]
+
+
+def test_what_stands_in_the_other_forms_does_not_count():
+    form = submit(PAYING, PAID, **{"to.1.iban": "DE02", "to.1.days": "many"})
+    assert form.errors == {}
+    assert form.cleaned_args() == PAID
+    assert submit(PAYING, PAID, to="1", **{"to.1.days": "many"}).errors.keys() == {"to.1.days"}
+
+
+def test_a_form_that_is_not_filled_is_refused_where_it_was_chosen():
+    form = submit(PAYING, PAID, to="1")
+    assert set(form.errors) & {"to", "to.1.iban"}
+
+
+@pytest.mark.parametrize("value", [{"kind": "cash"}, {"kind": "card", "number": "4711", "more": 1}, "card", [1]])
+def test_a_value_of_none_of_the_forms_is_json(value):
+    assert form_for(PAYING, {"to": value}).slots["to"].control == Control.JSON
+
+
+def test_an_answer_may_have_several_forms_too():
+    schema = {"anyOf": [CARD, TRANSFER]}
+    assert changed(schema, None, value="1", **{"1.iban": "DE02"} if "1.iban" in form_for(schema, None).fields else {}) == {
+        "kind": "transfer", "iban": "DE02",
+    }  # fmt: skip
+
+
+ORDER = {
+    "properties": {
+        "lines": {
+            "type": "array", "minItems": 1,
+            "items": {
+                "type": "object", "required": ["sku", "count"],
+                "properties": {"sku": {"type": "string", "title": "Article"}, "count": {"type": "integer", "minimum": 1}},
+            },
+        },
+    },
+    "required": ["lines"],
+}  # fmt: skip
+ORDERED = {"lines": [{"sku": "tent", "count": 1, "extra": [1.0]}, {"sku": "lamp", "count": 2}]}
+
+
+def test_the_objects_of_a_list_have_fields_and_may_be_taken_out_or_added():
+    form = form_for(ORDER, ORDERED)
+    assert form["lines.1.sku"].label == "Lines 2 · Article"
+    assert form["lines.2.count"].label == "Lines, one more · Count"
+    assert repr(changed(ORDER, ORDERED)) == repr(ORDERED)
+    lines = changed(ORDER, ORDERED, **{"lines.0.count": "3"})["lines"]
+    assert lines == [{"sku": "tent", "count": 3, "extra": [1.0]}, {"sku": "lamp", "count": 2}]
+    assert changed(ORDER, ORDERED, **{"lines.0": "remove"})["lines"] == [{"sku": "lamp", "count": 2}]
+    both = changed(ORDER, ORDERED, **{"lines.0": "remove", "lines.1.count": "5", "lines.2.sku": "rope", "lines.2.count": "4"})
+    assert both["lines"] == [{"sku": "lamp", "count": 5}, {"sku": "rope", "count": 4}]
+    assert ORDERED["lines"][0]["count"] == 1
+    assert changed(ORDER, {"lines": []}, **{"lines.0.sku": "rope", "lines.0.count": "1"}) == {
+        "lines": [{"sku": "rope", "count": 1}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("typed", "at"),
+    [({"lines.0.count": "0"}, "lines.0.count"), ({"lines.0.count": "x"}, "lines.0.count"), ({"lines.2.sku": "rope"}, None)],
+)
+def test_what_is_wrong_with_one_of_them_is_said_there(typed, at):
+    form = submit(ORDER, ORDERED, **typed)
+    assert form.errors
+    if at:
+        assert list(form.errors) == [at]
+
+
+def test_a_list_that_is_too_long_for_fields_is_json():
+    many = {"lines": [{"sku": "tent", "count": 1}] * 30}
+    assert form_for(ORDER, many).slots["lines"].control == Control.JSON
+    assert form_for(ORDER, {"lines": ["no object"]}).slots["lines"].control == Control.JSON

@@ -145,9 +145,11 @@ def test_ones_own_held_decisions_come_the_next_to_be_let_go_first(team, reviewer
     settings.HOLD_SECONDS = {"high": "10", "critical": "30"}
     later, sooner = make_approval(team, risk="critical"), make_approval(team, risk="high")
     others = make_approval(team, risk="high")
+    second = make_user(team, name="second")
+    post(later, second)
     post(later, reviewer)
     post(sooner, reviewer)
-    post(others, make_user(team, name="second"))
+    post(others, second)
     assert [one.approval_id for one in holding.held_by(reviewer)] == [sooner.pk, later.pk]
 
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, WIDE, act, fact, inbox_link, is_live, panel, sign_in, ticket_text
+from tests.e2e.conftest import SOON, WIDE, act, approve, fact, inbox_link, is_live, panel, sign_in, ticket_text
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -70,7 +70,7 @@ def test_an_operator_follows_a_run_from_start_to_end(slow_words, new_page, open_
     reviewer.mouse.move(1, 1)
     expect(inbox_link(reviewer, mail)).to_be_visible(timeout=SOON)
     inbox_link(reviewer, mail).click()
-    panel(reviewer).get_by_role("button", name=re.compile("^Approve")).click()
+    approve(reviewer)
     expect(fact(page, "State")).to_have_text("Succeeded", timeout=SOON)
     expect(page.get_by_role("heading", name="Result")).to_be_visible()
 

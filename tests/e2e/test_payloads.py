@@ -17,7 +17,7 @@ from approvals.policy.versions import publish
 from runs import lifecycle
 from runs.models import Run
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, act, fact, panel
+from tests.e2e.conftest import SOON, act, approve, fact, panel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -103,10 +103,6 @@ def correct(page: Page) -> None:
 def write(page: Page) -> None:
     panel(page).get_by_label("Your answer").fill("It is fine.")
     send(page)
-
-
-def approve(page: Page) -> None:
-    panel(page).get_by_role("button", name="Approve as asked").click()
 
 
 TEA = {"topic": "tea"}

@@ -1,6 +1,8 @@
 """Two teams, their reviewers, and browsers of theirs."""
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +10,15 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
 from agentdesk.embedded.ports import LOOPBACK, free_port
+from agentdesk.ids import new_id
 from agentdesk.people.models import Team, User
 from approvals.models import Approval
+from approvals.web.panel import SEEN
 from tests.approvals.cast import make_approval, make_team, make_user
 from tests.conftest import database, database_name, make_database
 from tests.desk import Desk
@@ -68,6 +73,12 @@ def post(client: Client, approval: Approval, verdict: str = "approve", *, htmx: 
     return client.post(address, binding(approval, verdict, **typed), headers=HTMX if htmx else {})
 
 
+def looked_at(approval: Approval, seconds: float = 10, **typed: Any) -> dict[str, Any]:
+    """What the form of a grave approval posts beside its reason, once its reader has read for so long."""
+    facts = ["sha256:0", time.time() - seconds, f"{approval.pk}:{approval.version}", str(new_id())]
+    return {"seen": signing.dumps(facts, salt=SEEN), "read": "yes", **typed}
+
+
 @contextmanager
 def web_desk(folder: Path, django_db_blocker: Any, **more: str) -> Iterator[Desk]:
     """A desk's web process with a database of its own; ``more`` is added to its environment."""
@@ -114,6 +125,13 @@ def open_as(web, new_page):
         return page
 
     return open_page
+
+
+def approve(page: Any) -> None:
+    """Approve what is of medium risk: open what will happen, and confirm it there."""
+    part = page.locator("#act-approve")
+    part.locator("summary").click()
+    part.locator("form").get_by_role("button", name=re.compile("^Approve")).click()
 
 
 def look_again(page: Any) -> None:

@@ -12,11 +12,13 @@ from django.db.models import F
 from playwright.sync_api import expect
 
 from agentdesk.audit.record import Actor
+from agentdesk.audit.models import AuditEntry
 from agentdesk.live.push import flush, push
 from agentdesk.live.sender import sender
 from agentdesk.people.profile import change_profile
 from approvals.models import Approval, Decision
 from tests.approvals.cast import make_approval, make_team, make_user, post
+from tests.approvals.web.conftest import approve as approving
 from tests.approvals.web.conftest import look_again
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -217,7 +219,9 @@ def test_it_gives_keys_only_the_friction_that_the_risk_wants(open_as, people):
 
     page.goto(page_of(medium))
     page.keyboard.press("a")
-    expect(page.get_by_role("button", name="Approve refund 240.00")).to_be_focused()
+    confirm = page.locator("#act-approve form").get_by_role("button", name="Approve refund 240.00")
+    expect(confirm).to_be_focused()
+    expect(page.get_by_role("group", name="What will happen")).to_contain_text("Issue refund 240.00 for order A-1")
     assert Approval.objects.get(pk=medium.pk).is_pending
     page.keyboard.press("Enter")
     expect(page.locator("#told")).to_contain_text("Approved by Robin Vale")
@@ -348,8 +352,9 @@ def test_what_is_grave_cannot_be_approved_while_the_connection_is_lost(open_as, 
     is_live(page)
     approve = page.get_by_role("button", name=re.compile("Approve refund"))
     page.get_by_role("heading", name="Why").scroll_into_view_if_needed()
-    expect(approve).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
+    expect(page.get_by_text("Still to do: Reason, kept on record.")).to_be_visible(timeout=20_000)
     page.get_by_label("Reason, kept on record").first.fill("Checked.")
+    expect(approve).not_to_have_attribute("aria-disabled", "true")
     web.kill("web", signal.SIGKILL)
     expect(approve).to_have_attribute("aria-disabled", "true")
     expect(page.get_by_text("The connection is lost. What stands here may be old")).to_be_visible()
@@ -395,7 +400,7 @@ def test_it_decides_without_javascript(open_as, people):
     team, reviewer, _second = people
     approve, modify, reject = (ask(team) for _number in range(3))
     page = open_as(reviewer, page_of(approve), java_script_enabled=False)
-    page.get_by_role("button", name="Approve refund").click()
+    approving(page)
     expect(page.locator("#panel")).to_contain_text("Approved by Robin Vale")
     page.goto(page_of(modify))
     page.locator("#act-modify > summary").click()
@@ -425,3 +430,41 @@ def test_it_can_be_read_and_used_by_everybody(open_as, people, width, scheme):
         found = Axe().run(page, options=AXE).response["violations"]
         assert [(address, each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} scrolls sideways at {width}"
+
+
+def test_what_is_grave_can_be_approved_once_all_on_its_list_is_done(open_as, people):
+    team, reviewer, _second = people
+    approval = ask(team, risk="high", reason="The tent arrived torn.")
+    photos = "".join(f'<details id="e-{n}" data-evidence><summary>Photo {n}</summary>A tent.</details>' for n in (1, 2))
+
+    page = open_as(reviewer, "/")
+    page.add_init_script(
+        """new MutationObserver(() => {
+          if (!document.getElementById("e-1")) document.querySelector("#approval")?.insertAdjacentHTML("beforeend", `PHOTOS`);
+        }).observe(document, { childList: true, subtree: true });""".replace("PHOTOS", photos)
+    )
+    page.goto(page_of(approval))
+    is_live(page)
+    panel = page.get_by_role("complementary", name="Your decision")
+    before = panel.get_by_role("region", name="Before you approve")
+    approve = panel.get_by_role("button", name=re.compile("Approve refund"))
+    expect(before.get_by_role("listitem").filter(has_text="Evidence opened")).to_contain_text("0 of 2")
+    expect(before.get_by_role("checkbox")).to_have_count(0)
+    expect(before.get_by_role("status")).to_have_text(
+        "Still to do: Evidence opened, Reason, kept on record, Looked at for 3 s."
+    )
+    expect(approve).to_have_attribute("aria-disabled", "true")
+    before.get_by_label("Reason, kept on record").fill("Checked.")
+    approve.click(force=True)
+    expect(page.locator("#e-1 summary")).to_be_focused()  # it leads to what is missing
+    page.locator("#e-1 summary").click()
+    page.locator("#e-2 summary").click()
+    page.locator("#e-1 summary").click()  # closed again: it was open
+    expect(before.get_by_role("listitem").filter(has_text="Evidence opened")).to_contain_text("2 of 2")
+    expect(before.get_by_role("listitem").filter(has_text="Looked at")).to_contain_text("to do")
+    expect(before.get_by_text("3 of 3 done")).to_be_visible(timeout=20_000)
+    expect(before.get_by_role("status")).to_have_text("You can approve now.")
+    approve.click()
+    expect(page.get_by_role("complementary", name="Outcome")).to_contain_text("Approved by Robin Vale")
+    entry = AuditEntry.objects.get(action="approval.decided", object_id=str(approval.pk))
+    assert entry.content.body["opened"] == ["e-1", "e-2"]

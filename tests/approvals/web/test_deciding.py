@@ -11,7 +11,7 @@ from approvals.models import Approval, Decision
 from approvals.states import Status
 from tests.approvals.cast import make_approval
 from tests.approvals.cast import post as decide
-from tests.approvals.web.conftest import binding, post
+from tests.approvals.web.conftest import binding, looked_at, post
 
 
 @pytest.fixture
@@ -124,17 +124,17 @@ def test_it_makes_a_form_of_the_answers_schema(client_of, team, schema, typed, a
 
 def test_it_asks_for_a_reason_at_high_risk(client_of, team):
     risky = make_approval(team, risk="high")
-    assert post(client_of, risky).status_code == 422
-    assert post(client_of, risky, message="Checked the photo.").status_code == 200
+    assert "Give a reason" in post(client_of, risky, **looked_at(risky)).text
+    assert post(client_of, risky, **looked_at(risky, message="Checked the photo.")).status_code == 200
 
 
 def test_it_asks_for_the_typed_name_at_critical_risk(client_of, team):
     risky = make_approval(team, risk="critical")
     assert "Type A-1 to confirm" in panel_of(client_of, risky)
-    wrong = post(client_of, risky, message="Checked.", confirm="A-2")
+    wrong = post(client_of, risky, **looked_at(risky, message="Checked.", confirm="A-2"))
     assert wrong.status_code == 422
     assert ">Checked.</textarea>" in wrong.content.decode()
-    answer = post(client_of, risky, message="Checked.", confirm="A-1")
+    answer = post(client_of, risky, **looked_at(risky, message="Checked.", confirm="A-1"))
     assert answer.status_code == 403, "see test_proof.py"
     assert ">Checked.</textarea>" in answer.content.decode()
 

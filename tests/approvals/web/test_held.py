@@ -11,7 +11,7 @@ from django.utils.html import strip_tags
 from approvals.models import Approval, Decision
 from approvals.states import Status
 from tests.approvals.cast import make_approval, make_user, post
-from tests.approvals.web.conftest import HTMX, binding
+from tests.approvals.web.conftest import HTMX, binding, looked_at
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +41,9 @@ def too_late(approval):
 def test_the_answer_to_an_approval_counts_down_and_offers_to_take_it_back(browse, reviewer, team):
     approval = make_approval(team, risk="high")
     answer = browse(reviewer).post(
-        reverse("approvals:decide", args=[approval.pk]), binding(approval, "approve", message="Checked."), headers=HTMX
+        reverse("approvals:decide", args=[approval.pk]),
+        binding(approval, "approve", **looked_at(approval, message="Checked.")),
+        headers=HTMX,
     )
     text = text_of(answer)
     assert "Approved by Robin Vale, held" in text

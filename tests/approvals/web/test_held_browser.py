@@ -78,7 +78,7 @@ def test_a_grave_action_is_approved_once_its_reasons_were_on_the_screen(open_as,
     decision.get_by_label("Reason, kept on record").first.fill("Checked.")
     page.keyboard.press("Tab")
     expect(approve).to_be_focused()  # what it waits for is read out
-    expect(approve).to_have_accessible_description(re.compile("Read why the agent wants it first"))
+    expect(approve).to_have_accessible_description("Still to do: Looked at for 3 s.")
     page.keyboard.press("Enter")  # too early: it leads to the reasons instead
     expect(page.get_by_role("heading", name="Why")).to_be_in_viewport()
     expect(decision).to_be_visible()

@@ -23,7 +23,8 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.live.push import flush
 from approvals.models import Decision
 from tests.approvals.cast import make_approval, make_team, make_user
-from tests.approvals.web.conftest import post
+from tests.approvals.cast import post as decide
+from tests.approvals.web.conftest import looked_at, post
 
 PASSWORD = "correct horse battery"
 CONFIRM, SECOND = "account_reauthenticate", "mfa_reauthenticate"
@@ -60,7 +61,7 @@ def panel_of(client, approval):
 def test_who_has_not_confirmed_is_told_so_before_and_after_and_keeps_what_was_typed(browse, robin, critical):
     client = browse(robin)
     assert "confirm first that it is you" in panel_of(client, critical)
-    answer = post(client, critical, **TYPED)
+    answer = post(client, critical, **looked_at(critical, **TYPED))
     assert answer.status_code == 403
     assert "Confirm first that it is you" in answer.text
     assert ">Checked.</textarea>" in answer.text
@@ -70,29 +71,29 @@ def test_who_has_not_confirmed_is_told_so_before_and_after_and_keeps_what_was_ty
     assert "press its button again" in confirmed.text
     assert "That is good until" in panel_of(client, critical)
     assert not Decision.objects.exists(), "nothing is decided by confirming"
-    assert post(client, critical, **TYPED).status_code == 200
-    entry = AuditEntry.objects.get(action="approval.decided")
+    assert post(client, critical, **looked_at(critical, **TYPED)).status_code == 200
+    entry = AuditEntry.objects.get(action="approval.reviewed")
     assert entry.after["proof"] == "password"
 
 
 def test_a_wrong_password_confirms_nothing(browse, robin, critical):
     client = browse(robin)
     assert "Confirmed" not in confirm(client, "wrong").text
-    assert post(client, critical, **TYPED).status_code == 403
+    assert post(client, critical, **looked_at(critical, **TYPED)).status_code == 403
 
 
 def test_a_confirmation_is_good_for_some_minutes_and_in_its_own_session_only(browse, robin, critical, settings):
     client = browse(robin)
     confirm(client)
-    assert post(browse(robin), critical, **TYPED).status_code == 403, "another session"
+    assert post(browse(robin), critical, **looked_at(critical, **TYPED)).status_code == 403, "another session"
     session = client.session
     for record in session[AUTHENTICATION_METHODS_SESSION_KEY]:
         record["at"] = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT - 1
     session.save()
-    assert post(client, critical, **TYPED).status_code == 403, "too long ago"
+    assert post(client, critical, **looked_at(critical, **TYPED)).status_code == 403, "too long ago"
     assert "Not confirmed" in client.get(reverse("people:confirmed")).text
     confirm(client)
-    assert post(client, critical, **TYPED).status_code == 200
+    assert post(client, critical, **looked_at(critical, **TYPED)).status_code == 200
 
 
 def test_where_a_second_factor_is_wanted_the_password_is_not_enough(browse, robin, team):
@@ -136,7 +137,7 @@ def test_a_password_that_is_hashed_anew_while_it_confirms_ends_no_session(browse
     assert "press its button again" in confirm(client).text
     robin.refresh_from_db()
     assert robin.password != before
-    assert post(client, critical, **TYPED).status_code == 200
+    assert post(client, critical, **looked_at(critical, **TYPED)).status_code == 200
 
 
 class TwoRoundHasher(PBKDF2PasswordHasher):
@@ -150,7 +151,7 @@ def test_rejecting_and_lesser_risks_want_no_proof(browse, robin, team, critical)
     assert post(client, critical, "reject", message="No.").status_code == 200
     high = make_approval(team, risk="high")
     assert "confirm first" not in panel_of(client, high)
-    assert post(client, high, message="Checked.").status_code == 200
+    assert post(client, high, **looked_at(high, message="Checked.")).status_code == 200
 
 
 @pytest.mark.e2e
@@ -162,6 +163,7 @@ def test_it_is_confirmed_in_a_tab_of_its_own_and_the_form_waits(open_as, width, 
     robin.set_password(PASSWORD)
     robin.save()
     approval = make_approval(team, risk="critical")
+    decide(approval, make_user(team, name="sam"))
     assert flush()
     page = open_as(robin, f"/approvals/{approval.pk}/", viewport={"width": width, "height": 900}, color_scheme=scheme)
     expect(page.locator("#wire")).to_have_attribute("data-state", "live")
@@ -185,6 +187,7 @@ def test_it_is_confirmed_in_a_tab_of_its_own_and_the_form_waits(open_as, width, 
     expect(tab.get_by_role("heading", name="Confirmed")).to_be_visible()
     tab.close()
     approve = decision.get_by_role("button", name=re.compile("Approve refund"))
+    expect(decision.get_by_text("You can approve now.")).to_be_visible(timeout=20_000)
     expect(approve).to_be_enabled(timeout=20_000)
     approve.click()
     expect(page.get_by_role("complementary", name="Outcome")).to_contain_text("Approved by Robin Vale")

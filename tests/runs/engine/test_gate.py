@@ -231,6 +231,22 @@ def test_it_asks_once_about_what_langchains_own_middleware_asks_too(engine: Engi
     assert sorted(e["to"] for e in engine.effects("pay")) == expected
 
 
+def test_what_one_person_answered_the_middleware_is_not_enough_once_the_tool_is_of_critical_risk(engine: Engine) -> None:
+    run = engine.script("hitl", [pay("ada")])
+    (asked,) = engine.pending(run)
+    engine.decide(asked)
+    Tool.objects.filter(name="pay").update(risk="critical")
+    run = engine.advance(run)
+    (again,) = engine.pending(run)
+    assert (again.kind, again.need, engine.effects("pay")) == ("tool_call", 2, [])
+    assert engine.decide(again).decision is None
+    engine.reviewer = engine.another_reviewer("ruth")
+    engine.decide(again)
+    run = engine.advance(run)
+    assert run.status == RunStatus.SUCCEEDED
+    assert [e["to"] for e in engine.effects("pay")] == ["ada"]
+
+
 def test_it_executes_nothing_in_a_dry_run(engine: Engine) -> None:
     allow(engine, "pay")
     run = engine.script("teller", [pay("ada")], dry_run=True)
