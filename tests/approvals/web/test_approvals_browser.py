@@ -11,8 +11,8 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 from playwright.sync_api import expect
 
-from agentdesk.audit.record import Actor
 from agentdesk.audit.models import AuditEntry
+from agentdesk.audit.record import Actor
 from agentdesk.live.push import flush, push
 from agentdesk.live.sender import sender
 from agentdesk.people.profile import change_profile

@@ -100,7 +100,7 @@ def test_on_a_phone_the_arguments_come_first_and_the_decision_is_one_tap_away(op
     tops = [part.bounding_box()["y"] for part in (heading, arguments, why)]
     assert tops == sorted(tops)
     assert arguments.bounding_box()["y"] < 844, "the arguments are on the first screen"
-    actions = page.get_by_role("region", name="Actions")
+    actions = page.get_by_role("navigation", name="Actions")
     expect(actions).to_be_in_viewport()
     for link in actions.get_by_role("link").all():
         assert link.bounding_box()["height"] >= 44
