@@ -67,7 +67,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         with suppress(ConnectionClosed):  # when the test has ended
-            for frame in self.page:
+            for frame in map(str, self.page):
                 if '"seq": ' in frame[:200]:
                     with self.more:
                         self.came.append(int(frame[:200].partition('"seq": ')[2].split(",")[0]))
