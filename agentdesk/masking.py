@@ -118,7 +118,12 @@ def _is_secret(name: str, names: tuple[str, ...]) -> bool:
     bare = re.sub(r"[^a-z0-9]", "", words)
     parts = [part for part in re.split(r"[^a-z0-9]+", words) if part]
     endings = {"".join(parts[start:]) for start in range(len(parts))} | {bare}
-    return any(re.sub(r"[^a-z0-9]", "", one.casefold()) in endings for one in names)
+    return not endings.isdisjoint(_bare(names))
+
+
+@lru_cache(maxsize=8)
+def _bare(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(re.sub(r"[^a-z0-9]", "", one.casefold()) for one in names)
 
 
 def _whole(shown: Any) -> Any:

@@ -30,7 +30,7 @@ ACTIONS = frozenset(
         "approval.reopened", "approval.refused", "approval.claimed", "approval.taken_over", "approval.released",
         "approval.assigned", "approval.handed_over", "approval.claim_lapsed", "approval.snoozed", "approval.woken",
         "approval.preview_asked", "approval.previewed",
-        "approval.commented", "approval.revealed", "run.revealed", "decision.released", "decision.delivered", "decision.unused",
+        "approval.commented", "approval.regretted", "approval.regret_withdrawn", "approval.revealed", "run.revealed", "decision.released", "decision.delivered", "decision.unused",
         "decision.voided", "rule.created", "rule.changed", "rule.deleted", "policy.rolled_back", "policy.imported",
         "tool.registered", "tool.unknown", "tool.changed", "tool.accepted", "tool.switched_off", "tool.switched_on",
         "agent.registered", "agent.changed", "agent.switched_off", "agent.switched_on", "desk.switched_off", "desk.switched_on",
