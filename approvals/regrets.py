@@ -24,6 +24,13 @@ def may(user: User, approval: Approval) -> bool:
     return access.reviews_for(user, approval) or approval.team_id in user.team_ids(Role.OPERATOR, Role.ADMIN)
 
 
+def why_not(user: User, approval: Approval) -> str:
+    """Why this user may not mark this decision; empty when they may."""
+    if not may(user, approval):
+        return _("Those who decide such approvals say so, and operators of the team.")
+    return "" if is_regrettable(approval) else _("Only what people decided can turn out wrong.")
+
+
 def is_regrettable(approval: Approval) -> bool:
     """Whether people decided it, and that counts."""
     standing = approval.standing

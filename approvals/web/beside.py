@@ -1,15 +1,14 @@
 """What people do on the decision page beside deciding: stop the run, and say afterwards that a decision turned out wrong."""
 
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from agentdesk.audit.record import Actor
 from agentdesk.people.models import User
@@ -17,29 +16,43 @@ from approvals import access, regrets, stopping
 from approvals.errors import ApprovalError, Invalid
 from approvals.models import Approval
 from approvals.states import Verdict
+from approvals.web import display
 from approvals.web.fragments import load, render_card
 from approvals.web.panel import Attempt, Problem, render_panel
 from approvals.web.signed_in import signed_in
 
 
 @signed_in
-@require_POST
+@require_http_methods(["GET", "POST"])
 def regret(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """Say that the decision turned out wrong, or take that back (``act=withdraw``). A refusal keeps what was typed."""
-    _visible(request, approval_id)
-    actor, reason = Actor.from_request(request), request.POST.get("reason", "").replace("\r\n", "\n")
-    try:
-        if request.POST.get("act") == "withdraw":
-            told = _("Taken back.") if regrets.withdraw(approval_id, actor=actor) else _("It was taken back already.")
-        else:
-            regrets.regret(approval_id, reason, actor=actor)
-            told = _("Marked: this turned out wrong.")
-    except Invalid as error:
-        problem = " ".join(line for lines in error.errors.values() for line in lines)
-        return _answer(request, approval_id, error.status, problem, {"regret_problem": problem, "regret_typed": reason})
-    except ApprovalError as error:
-        return _refused(request, approval_id, error)
-    return _done(request, approval_id, told)
+    user, approval = _visible(request, approval_id)
+    reason, problem, status = request.POST.get("reason", "").replace("\r\n", "\n"), "", HTTPStatus.OK
+    if request.method == "POST":
+        try:
+            messages.success(request, _do(request, approval_id, reason))
+            return redirect("approvals:detail", approval_id)
+        except ApprovalError as error:
+            problem, status = _words(error), HTTPStatus(error.status)
+    context = {
+        "approval": approval, "sentence": display.sentence(approval), "problem": problem, "typed": reason,
+        "longest": regrets.LONGEST, "regret": regrets.of(approval), "why_not": regrets.why_not(user, approval),
+    }  # fmt: skip
+    return render(request, "approvals/regret.html", context, status=status)
+
+
+def _do(request: HttpRequest, approval_id: UUID, reason: str) -> str:
+    actor = Actor.from_request(request)
+    if request.POST.get("act") == "withdraw":
+        return _("Taken back.") if regrets.withdraw(approval_id, actor=actor) else _("It was taken back already.")
+    regrets.regret(approval_id, reason, actor=actor)
+    return _("Marked: this turned out wrong.")
+
+
+def _words(error: ApprovalError) -> str:
+    if isinstance(error, Invalid):
+        return " ".join(line for lines in error.errors.values() for line in lines)
+    return str(error)
 
 
 @signed_in
@@ -47,46 +60,27 @@ def regret(request: HttpRequest, approval_id: UUID) -> HttpResponse:
 def stop(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """Stop what asked."""
     _visible(request, approval_id)
+    attempt, status = None, HTTPStatus.OK
     try:
         stopping.stop(approval_id, actor=Actor.from_request(request))
     except ApprovalError as error:
-        return _refused(request, approval_id, error)
-    return _done(request, approval_id, _("The run is being stopped."))
-
-
-def _done(request: HttpRequest, approval_id: UUID, told: str) -> HttpResponse:
+        attempt = Attempt(Verdict.APPROVE, {}, Problem(_("Not stopped."), str(error)))
+        status = HTTPStatus(error.status)
     if not request.headers.get("HX-Request"):
-        messages.success(request, told)
+        if attempt and attempt.problem:
+            messages.error(request, f"{attempt.problem.title} {attempt.problem.text}")
+        else:
+            messages.success(request, _("The run is being stopped."))
         return redirect("approvals:detail", approval_id)
-    return _answer(request, approval_id, HTTPStatus.OK)
-
-
-def _refused(request: HttpRequest, approval_id: UUID, error: ApprovalError) -> HttpResponse:
-    attempt = Attempt(Verdict.APPROVE, {}, Problem(_("That was not done."), str(error)))
-    return _answer(request, approval_id, error.status, str(error), attempt=attempt)
-
-
-def _answer(
-    request: HttpRequest,
-    approval_id: UUID,
-    status: int,
-    problem: str = "",
-    more: dict[str, Any] | None = None,
-    attempt: Attempt | None = None,
-) -> HttpResponse:
-    """The panel with the card beside it; without htmx the page itself, which says what is wrong."""
-    if not request.headers.get("HX-Request"):
-        messages.error(request, problem)
-        return redirect("approvals:detail", approval_id)
-    approval = _visible(request, approval_id)
+    _user, approval = _visible(request, approval_id)
     shown = render_card(approval)
     card = render_to_string("approvals/_partial_card.html", {"card": shown})
-    return HttpResponse(render_panel(request, approval, attempt, card=shown, is_answer=True, more=more) + card, status=status)
+    return HttpResponse(render_panel(request, approval, attempt, card=shown, is_answer=True) + card, status=status)
 
 
-def _visible(request: HttpRequest, approval_id: UUID) -> Approval:
-    """The approval, or 404 where the user's teams do not show it."""
+def _visible(request: HttpRequest, approval_id: UUID) -> tuple[User, Approval]:
+    """The viewer and the approval, or 404 where their teams do not show it."""
     approval = load(approval_id)
     if approval is None or not isinstance(request.user, User) or not access.may_see(request.user, approval):
         raise Http404
-    return approval
+    return request.user, approval

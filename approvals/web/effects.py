@@ -42,7 +42,7 @@ def consequences(approval: Approval) -> list[Consequence]:
     lines += _reaches(approval, tool)
     if approval.is_pending and (held := _held(approval, tool)):
         told = _("after the last approval, in which it can be recalled")
-        lines.append(Consequence("clock", _("Held %(span)s") % {"span": span(float(held))}, told))
+        lines.append(Consequence("clock", _("Held %(span)s") % {"span": _whole(held)}, told))
     return lines
 
 
@@ -66,7 +66,7 @@ def _undone_by(approval: Approval, tool: Tool | None) -> list[Consequence]:
     name = {"tool": tool.undo_tool}
     if tool.undo_seconds is None:
         return [Consequence("undo", _("Can be taken back"), _("at any time, by %(tool)s") % name)]
-    within = {**name, "span": span(float(tool.undo_seconds))}
+    within = {**name, "span": _whole(tool.undo_seconds)}
     return [Consequence("undo", _("Can be taken back"), _("within %(span)s, by %(tool)s") % within)]
 
 
@@ -106,6 +106,11 @@ def _one(text: str) -> str:
         with contextlib.suppress(ValueError):  # no link that anybody could follow is shown as it is
             shown = urlsplit(text).hostname or shown
     return shown if len(shown) <= LONGEST_RECIPIENT else f"{shown[:LONGEST_RECIPIENT]}…"
+
+
+def _whole(seconds: int) -> str:
+    """Words of a span without tenths of a second."""
+    return _("%(n)s s") % {"n": seconds} if seconds < 10 else span(float(seconds))
 
 
 def _held(approval: Approval, tool: Tool | None) -> int:

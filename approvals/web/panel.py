@@ -96,11 +96,9 @@ def render_panel(
     attempt: Attempt | None = None,
     card: str | None = None,
     is_answer: bool = False,
-    more: Mapping[str, Any] | None = None,
 ) -> SafeString:
     """Acts with their forms, or why there are none, and what was decided; root id ``panel``. ``card``: what the viewer sees
-    beside it. ``is_answer``: to a post, so the focus goes to it. ``more``: what a refused act beside the decision
-    says. Raises TypeError when nobody is signed in."""
+    beside it. ``is_answer``: to a post, so the focus goes to it. Raises TypeError when nobody is signed in."""
     user = request.user
     if not isinstance(user, User):
         raise TypeError("nobody is signed in")
@@ -129,23 +127,15 @@ def render_panel(
         "kept": kept,
         "holds_typing": bool(kept) or (attempt is not None and (attempt.form is not None or any(attempt.typed.values()))),
     }
-    context |= _beside(user, approval) | dict(more or {})
+    context |= {
+        "stops": stopping.what(approval, user),
+        "may_regret": not approval.is_pending and not regrets.why_not(user, approval),
+    }
     if has_forms:
         context["preview_part"] = render_preview(request, approval)
         context |= _proof(request, user, approval)
         context |= _acts(approval, attempt, card if card is not None else render_card(approval))
     return SafeString(render_to_string("approvals/_panel.html", context, request=request).strip())
-
-
-def _beside(user: User, approval: Approval) -> dict[str, Any]:
-    """What the viewer may do beside deciding: stop what asked, and say afterwards that a decision turned out wrong."""
-    may_regret = not approval.is_pending and regrets.may(user, approval) and regrets.is_regrettable(approval)
-    return {
-        "stops": stopping.what(approval, user),
-        "may_regret": may_regret,
-        "regret": regrets.of(approval) if may_regret else None,
-        "regret_longest": regrets.LONGEST,
-    }
 
 
 def read_seen(token: str, approval: Approval) -> Seen:

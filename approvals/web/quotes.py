@@ -17,17 +17,20 @@ from approvals.web.display import Argument
 MOST = 8  # quotes
 MOST_OF_ONE = 2  # of one argument
 AROUND = 8_000  # characters around a value in which secrets are looked for before it is cut
+LONGEST_AT = 80  # characters of the names under which a value stands
 PER_PLACE = 400_000  # characters of one reading that are searched
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Of one argument: the place, as :class:`display.Source` says it, the words there, and where to read all of it."""
+    """Of one argument: the place, as :class:`display.Source` says it, the words there, and where to read all of it. ``at``: the
+    names under which a value stands that is alone there, as in a record."""
 
     label: str
     source: display.Source
     cut: Cut
     url: str
+    at: str = ""
 
 
 def quotes(approval: Approval, shown: list[Argument], source: Source | None) -> list[Quote]:
@@ -90,5 +93,7 @@ def _quote(argument: Argument, value: Any, found: Found, read: Read | None) -> Q
         masked = masking.text(text[left:right])
         if (again := place_of(value, masked)) is None:
             return None
-        return Quote(argument.label, display.source_of(found), cut(masked, again), read.url)
+        quoted = cut(masked, again)
+        is_alone = not quoted.before and not quoted.after
+        return Quote(argument.label, display.source_of(found), quoted, read.url, ".".join(at)[-LONGEST_AT:] if is_alone else "")
     return None
