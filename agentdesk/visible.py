@@ -30,7 +30,7 @@ _STYLED = frozenset({"MATHEMATICAL", "FULLWIDTH", "CIRCLED", "PARENTHESIZED", "S
 
 def made_visible(text: str) -> SafeString:
     """``text`` as HTML that holds nothing but it and these marks."""
-    shown = escape(text)
+    shown: str = escape(text)
     letters = set(shown)  # what is rare is looked for only where it is: most texts have none of it
     shown = _with_scripts(shown, letters)
     shown = _with_codes(shown, letters)

@@ -60,8 +60,7 @@ class RunSource:
         return reading.read(_id(ref), steps)
 
     def fates(self, approvals: Collection[UUID]) -> Mapping[UUID, str]:
-        rows = ToolCall.objects.filter(approval__in=approvals).values_list("approval_id", "status")
-        return {approval: status for approval, status in rows if approval is not None}
+        return dict(ToolCall.objects.filter(approval__in=approvals).values_list("approval_id", "status"))
 
     def stops(self, ref: str, user: User) -> str:
         run = Run.objects.select_related("agent").filter(pk=_id(ref)).first()

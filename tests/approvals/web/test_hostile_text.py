@@ -142,7 +142,7 @@ def test_a_whole_text_is_of_those_who_see_the_approval_and_stays_masked(approval
 
 
 def test_deep_values_are_shown_in_a_box_of_their_own(team):
-    deep: object = "the bottom"
+    deep = "the bottom"
     for _level in range(90):
         deep = {"a": deep}
     shown = card(make_approval(team, args={"order_id": "A-1", "deep": deep}, args_schema=None))
