@@ -14,7 +14,8 @@ from typing import Any
 from django.conf import settings
 
 MARK = "••••"
-LONGEST = 1_000_000  # characters; of a longer text nothing is shown but its length
+LONGEST = 4_000_000  # characters; of a longer text nothing is shown but its length
+WORTH_KEEPING = 20_000  # characters from which the masked form of a text is kept: one page shows it several times
 
 _open: ContextVar[bool] = ContextVar("secrets_revealed", default=False)
 
@@ -45,9 +46,17 @@ def text(shown: str) -> str:
         return shown
     if len(shown) > LONGEST:
         return f"{MARK} ({len(shown)} characters)"
-    for pattern, replace in _patterns(tuple(settings.MASKED_NAMES), tuple(settings.MASKED_PATTERNS)):
+    names, more = tuple(settings.MASKED_NAMES), tuple(settings.MASKED_PATTERNS)
+    return (_masked if len(shown) < WORTH_KEEPING else _masked_once)(shown, names, more)
+
+
+def _masked(shown: str, names: tuple[str, ...], more: tuple[str, ...]) -> str:
+    for pattern, replace in _patterns(names, more):
         shown = pattern.sub(replace, shown)
     return shown
+
+
+_masked_once = lru_cache(maxsize=16)(_masked)
 
 
 def value(shown: Any, name: str = "") -> Any:
@@ -109,7 +118,12 @@ def _is_secret(name: str, names: tuple[str, ...]) -> bool:
     bare = re.sub(r"[^a-z0-9]", "", words)
     parts = [part for part in re.split(r"[^a-z0-9]+", words) if part]
     endings = {"".join(parts[start:]) for start in range(len(parts))} | {bare}
-    return any(re.sub(r"[^a-z0-9]", "", one.casefold()) in endings for one in names)
+    return not endings.isdisjoint(_bare(names))
+
+
+@lru_cache(maxsize=8)
+def _bare(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(re.sub(r"[^a-z0-9]", "", one.casefold()) for one in names)
 
 
 def _whole(shown: Any) -> Any:

@@ -26,6 +26,7 @@ INSTANCE = env.str("AGENTDESK_INSTANCE", default="agentdesk")
 AGENTDESK_URL = env.str("AGENTDESK_URL", default="http://127.0.0.1:8000").rstrip("/")
 EMBEDDED = env.bool("AGENTDESK_EMBEDDED", default=False)
 DEMO = env.bool("AGENTDESK_DEMO", default=False)
+ENVIRONMENT = env.str("AGENTDESK_ENVIRONMENT", default="Demo" if DEMO else "").strip()  # shown on every page; empty: nothing is
 VERSION = "0.1.0"
 FAULTS = env.str("AGENTDESK_FAULTS", default="")  # a folder: tests stop processes at named points (agentdesk/faults.py)
 AGENTS = env.list("AGENTDESK_AGENTS", default=[str(BASE_DIR / "examples" / "support" / "langgraph.json")])

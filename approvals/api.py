@@ -1,7 +1,7 @@
 """The API of approvals: read them, decide them, and ask for one from another program."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from agentdesk.wire import PAGE_SIZE, REFUSALS, Args, Failure, Limit, Page, Text
 from approvals import decisions, sources
 from approvals.asked import Question, ask
 from approvals.errors import AlreadyDecided, ApprovalError, InvalidAnswer, NotCurrent
+from approvals.evidence import LONGEST, LONGEST_ALTERNATIVE, MOST_ALTERNATIVES, MOST_SOURCES
 from approvals.models import Approval, Decision
 from approvals.states import Kind, Risk, Verdict
 from approvals.states import Status as State
@@ -64,6 +65,8 @@ class ApprovalOut(Schema):
     description: str = Field(description="The agent's own words: not verified.")
     reason: str = Field(description="The agent's own words: not verified.")
     subject: str = Field(description="From outside: not verified.")
+    evidence: list[dict[str, str]] = Field(description="What the agent quotes: title, quote, url. Not verified.")
+    alternatives: list[str] = Field(description="What the agent did not choose: its own words.")
     payload: Any
     allowed: list[str] = Field(description="Verdicts that people may give.")
     answer_schema: Any
@@ -96,7 +99,8 @@ class ApprovalOut(Schema):
             source_ref=approval.source_ref, agent=approval.agent, agent_version=approval.agent_version,
             team=approval.team.slug, action=approval.action, args=told(approval.args),
             asked_args=told(approval.asked_args), args_schema=approval.args_schema, description=told(approval.description),
-            reason=told(approval.reason), subject=told(approval.subject), payload=told(approval.payload),
+            reason=told(approval.reason), subject=told(approval.subject), evidence=told(approval.evidence),
+            alternatives=told(approval.alternatives), payload=told(approval.payload),
             allowed=approval.allowed, answer_schema=approval.answer_schema, risk=Risk(approval.risk),
             effect=approval.effect, egress=approval.egress, requirements=approval.requirements,
             policy_version=approval.policy_version, digest=approval.digest, version=approval.version,
@@ -124,6 +128,14 @@ class DecidedOut(Schema):
     need: int
 
 
+class EvidenceIn(Schema, extra="forbid"):
+    """Something that the agent quotes for what it wants. Give a title or a quote."""
+
+    title: Text = Field("", max_length=LONGEST["title"])
+    quote: Text = Field("", max_length=LONGEST["quote"])
+    url: Text = Field("", max_length=LONGEST["url"], description="Shown as text; a link only where it is https.")
+
+
 class AskIn(Schema, extra="forbid"):
     agent: Text = Field(pattern=r"^[-a-zA-Z0-9_]+$", max_length=64)
     action: Text = Field(min_length=1, max_length=200)
@@ -136,6 +148,12 @@ class AskIn(Schema, extra="forbid"):
     description: Text = Field("", max_length=20_000)
     reason: Text = Field("", max_length=20_000)
     subject: Text = Field("", max_length=100_000)
+    evidence: list[EvidenceIn] = Field(
+        default_factory=list, max_length=MOST_SOURCES, description="Shown as the agent's words: not verified."
+    )
+    alternatives: list[Annotated[Text, Field(max_length=LONGEST_ALTERNATIVE)]] = Field(
+        default_factory=list, max_length=MOST_ALTERNATIVES, description="What the agent did not choose: its own words."
+    )
     risk: Risk = Field(Risk.MEDIUM, description="What an admin of the desk says counts where it is higher.")
     confidence: float | None = Field(None, ge=0, le=1, description="The agent's own. Rules may ask or deny by it, never allow.")
     allowed: list[PeoplesVerdict] | None = Field(

@@ -46,6 +46,8 @@ class Question:
     description: str = ""
     reason: str = ""
     subject: str = ""
+    evidence: list[dict[str, str]] = field(default_factory=list)
+    alternatives: list[str] = field(default_factory=list)
     risk: Risk = Risk.MEDIUM
     confidence: float | None = None  # of the agent in itself, 0 to 1
 
@@ -146,6 +148,7 @@ def _question(question: Question, request_key: str, team: Team, tool: Tool, eval
         agent=question.agent, agent_version=question.agent_version, team_id=team.pk, action=question.action,
         args=question.args, args_schema=question.args_schema, schema_version=_schema_version(question),
         description=question.description, reason=question.reason, subject=question.subject,
+        evidence=question.evidence, alternatives=question.alternatives,
         allowed=question.allowed or usual, answer_schema=question.answer_schema, risk=_risk(question, tool),
         effect=tool.effect, egress=tool.egress, requirements=evaluation.requirements, evaluation=evaluation,
         policy_version=evaluation.policy_version, requester_id=user.pk,

@@ -20,8 +20,13 @@ def seconds(approval: Approval) -> int:
     """The seconds for which an approval of this action is held: its tool's, or by its risk as the desk is set."""
     if approval.kind == Kind.IN_DOUBT:
         return 0
-    own = Tool.objects.filter(agent=approval.agent, name=approval.action).values_list("hold_seconds", flat=True).first()
-    return int(settings.HOLD_SECONDS.get(approval.risk, 0)) if own is None else own
+    return seconds_by(Tool.objects.filter(agent=approval.agent, name=approval.action).first(), approval.risk)
+
+
+def seconds_by(tool: Tool | None, risk: str) -> int:
+    """The same of a tool that is at hand, for what is not in doubt."""
+    own = tool.hold_seconds if tool else None
+    return int(settings.HOLD_SECONDS.get(risk, 0)) if own is None else own
 
 
 def until(approval: Approval, verdict: str) -> datetime | None:

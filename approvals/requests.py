@@ -1,6 +1,6 @@
 """The askers' verbs: ask, withdraw, supersede, ask again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, canonical, decode, encode
-from approvals import critical, moves
+from approvals import critical, evidence, moves
 from approvals.errors import Consumed, InvalidAsk, KeyReused, NotCurrent, NotFound, TooLarge
 from approvals.models import Approval, Decision, Evaluation
 from approvals.models.approvals import ASKED_BACK
@@ -44,6 +44,8 @@ class Ask:
     description: str = ""
     reason: str = ""
     subject: str = ""
+    evidence: Sequence[Mapping[str, str]] = ()
+    alternatives: Sequence[str] = ()
     payload: Any = None
     adapter: str = ""
     answer_schema: dict[str, Any] | None = None
@@ -214,9 +216,11 @@ def _check(ask: Ask) -> None:
             errors[name] = [_("The schema holds values that JSON does not have.")]
     if errors:
         raise InvalidAsk(errors)
+    evidence.check(ask.evidence, ask.alternatives)
     check_size(
-        ask.args, ask.payload, ask.args_schema, ask.answer_schema, ask.response_schema, ask.description, ask.reason, ask.subject
-    )
+        ask.args, ask.payload, ask.args_schema, ask.answer_schema, ask.response_schema, ask.description, ask.reason,
+        ask.subject, ask.evidence, ask.alternatives,
+    )  # fmt: skip
 
 
 def check_size(*parts: Any) -> None:
@@ -255,7 +259,8 @@ def _create(ask: Ask) -> Approval:
         agent_version=ask.agent_version, team_id=ask.team_id, reviewer_teams=[UUID(team) for team in requirements["teams"]],
         action=ask.action, asked_args=args, args=args, args_schema=ask.args_schema, schema_version=ask.schema_version,
         digest=ask.digest, description=storable(ask.description), reason=storable(ask.reason),
-        subject=storable(ask.subject), payload=encode(ask.payload), adapter=ask.adapter,
+        subject=storable(ask.subject), evidence=[_storable(one) for one in ask.evidence],
+        alternatives=list(map(storable, ask.alternatives)), payload=encode(ask.payload), adapter=ask.adapter,
         allowed=[verdict for verdict in PEOPLES_VERDICTS if verdict in ask.allowed], answer_schema=ask.answer_schema,
         response_schema=encode(ask.response_schema), risk=ask.risk, effect=ask.effect, egress=ask.egress,
         requirements=requirements, evaluation=ask.evaluation,
@@ -263,6 +268,10 @@ def _create(ask: Ask) -> Approval:
         follows_id=ask.follows_id,
         expires_at=expiry(ask.kind, requirements), remind_at=reminder(requirements),
     )  # fmt: skip
+
+
+def _storable(one: Mapping[str, str]) -> dict[str, str]:
+    return {key: storable(text) for key, text in one.items() if text}
 
 
 def reminder(requirements: Mapping[str, Any]) -> "datetime | None":

@@ -1,11 +1,13 @@
 """Who asks. An asker registers under a name; an approval knows it only as ``(source, source_ref)``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
+from uuid import UUID
 
 if TYPE_CHECKING:
     from agentdesk.audit.record import Actor
+    from agentdesk.people.models import User
     from approvals.models import Approval, Decision
 
 # Another program that asked over the API. It reads the decision when it wants to: nothing is handed over.
@@ -40,6 +42,14 @@ class Panel:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Something that the asker had read: a plain value, and where people see all of it."""
+
+    value: Any
+    url: str
+
+
 class Source(Protocol):
     """What the desk wants of an asker. ``ref`` is the approval's ``source_ref``."""
 
@@ -56,8 +66,21 @@ class Source(Protocol):
         """Let somebody find out soon what the action would do, and say it to ``approvals.previews.done``."""
         ...
 
+    def read(self, ref: str, steps: Collection[int]) -> Mapping[int, Read]:
+        """What the asker had read at these places, as :class:`approvals.policy.origins.Found` numbers them, as far as it is
+        still there."""
+        ...
+
+    def fates(self, approvals: Collection[UUID]) -> Mapping[UUID, str]:
+        """The states of the calls that these approvals were about: ``undone``, ``failed``, others. In one query."""
+        ...
+
+    def stops(self, ref: str, user: "User") -> str:
+        """What :meth:`stop` would stop, in a sentence for ``user``; empty where they may not, or nothing is there to stop."""
+        ...
+
     def stop(self, ref: str, actor: "Actor") -> None:
-        """Stop whatever asked."""
+        """Stop whatever asked. Raises ApprovalError where that cannot be."""
         ...
 
     def outcome(self, ref: str) -> Any:

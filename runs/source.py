@@ -1,21 +1,28 @@
 """Runs as a source of approvals: what the decision page shows of the run behind a question."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from agentdesk import masking
 from agentdesk.audit.record import Actor
 from agentdesk.digests import decode
 from agentdesk.live.push import hint
+from agentdesk.people.models import User
+from approvals.errors import ApprovalError
 from approvals.models import Approval, Decision, Tool
-from approvals.sources import Panel
-from approvals.states import Kind, Verdict
-from runs import lifecycle
+from approvals.sources import Panel, Read
+from approvals.states import OPEN, Kind, Verdict
+from runs import lifecycle, reading
+from runs.access import may_operate
+from runs.errors import RunError
 from runs.models import Run, Step, ToolCall
 from runs.queues import PREVIEW
-from runs.states import CallStatus, StepKind
+from runs.states import LIVE, CallStatus, StepKind
 
 NAME = lifecycle.SOURCE
 STEPS = 60
@@ -48,9 +55,29 @@ class RunSource:
         """By a worker of the run's agent, where the tool's code is."""
         hint(PREVIEW, approval.source_ref, str(approval.pk))
 
+    def read(self, ref: str, steps: Collection[int]) -> Mapping[int, Read]:
+        """The run's input (0) and the results of its calls, numbered as :mod:`runs.tools.readings` does."""
+        return reading.read(_id(ref), steps)
+
+    def fates(self, approvals: Collection[UUID]) -> Mapping[UUID, str]:
+        return dict(ToolCall.objects.filter(approval__in=approvals).values_list("approval_id", "status"))
+
+    def stops(self, ref: str, user: User) -> str:
+        run = Run.objects.select_related("agent").filter(pk=_id(ref)).first()
+        if run is None or run.status not in LIVE or run.cancel_requested_at is not None or not may_operate(user, run):
+            return ""
+        others = Approval.objects.filter(source=NAME, source_ref=ref, status__in=OPEN).count()
+        told = _("Ends the run “%(run)s”: at once where it waits, and after its present step where it is at work.")
+        waits = ngettext("%(n)s open question of it is withdrawn.", "%(n)s open questions of it are withdrawn.", others)
+        words = [told % {"run": masking.text(str(run))}, waits % {"n": others}, _("What ran already stays done.")]
+        return " ".join(words)
+
     def stop(self, ref: str, actor: Actor) -> None:
-        """Cancel the run. Raises NotAllowed, NotLive."""
-        lifecycle.cancel(_id(ref), actor=actor)
+        """Cancel the run. Raises ApprovalError where the run refuses."""
+        try:
+            lifecycle.cancel(_id(ref), actor=actor)
+        except RunError as refused:
+            raise ApprovalError(str(refused)) from refused
 
     def outcome(self, ref: str) -> Any:
         """The run's status and what its calls brought, by approval id."""

@@ -2,25 +2,27 @@
 
 import json
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.db.models import Choices
 from django.templatetags.static import static
-from django.utils.html import escape, format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from agentdesk import masking
 from agentdesk.digests import decode
 from agentdesk.people.keys import ACTS, FIXED
+from agentdesk.visible import made_visible
 
 register = template.Library()
 
-_BEYOND_ASCII = re.compile(r"[^\x20-\x7e\n\r\t]")
-_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
+PRODUCTION = frozenset({"production", "prod", "live"})
+MOST_IN_A_BOX = 100_000  # characters; a page of its own shows what is longer
+HEAD, TAIL = 60_000, 20_000
 
 
 @register.simple_tag
@@ -79,6 +81,17 @@ def risk_mark(risk: Choices | str) -> SafeString:
     """The risk's shape alone, for rows under a heading that holds the word; with a hidden word for screen readers."""
     value, label = _choice(risk)
     return format_html('{}<span class="vh">{}</span>', icon(f"risk-{value}", f"mark {value}"), label)
+
+
+@register.simple_tag
+def environment() -> SafeString:
+    """Where what is decided here happens, as an admin named it: inverse in production, an outline elsewhere, empty without a
+    name."""
+    name = settings.ENVIRONMENT
+    if not name:
+        return SafeString("")
+    tone = " prod" if name.casefold() in PRODUCTION else ""
+    return format_html('<span class="env{}">{}</span>', tone, name[:1].upper() + name[1:])
 
 
 @register.filter
@@ -172,8 +185,8 @@ def masked(text: object) -> str:
 @register.filter
 def visible(text: object) -> SafeString:
     """Text from the agent or from outside, its secrets masked, escaped, with every invisible or direction-changing character
-    shown by its code."""
-    return mark_safe(_BEYOND_ASCII.sub(_shown, escape(masking.text(str(text)))))  # noqa: S308 - escaped right here
+    shown by its code, and look-alike letters named."""
+    return made_visible(masking.text(str(text)))
 
 
 def _key_of(context: template.Context, name: str) -> str:
@@ -182,11 +195,23 @@ def _key_of(context: template.Context, name: str) -> str:
     return str(user.key_map[name]) if user.uses_keys else ""
 
 
-def _shown(match: re.Match[str]) -> str:
-    char = match[0]
-    if unicodedata.category(char) in _UNSEEN:
-        return f'<span class="odd">U+{ord(char):04X}</span>'
-    return char
+@register.filter
+def boxed(text: object) -> SafeString:
+    """The same for a box that scrolls inside itself. Of what is longer than a page can bear, its beginning and its end; what
+    lies between them is counted."""
+    shown = masking.text(str(text))
+    if len(shown) <= MOST_IN_A_BOX:
+        return made_visible(shown)
+    left_out = len(shown) - HEAD - TAIL
+    told = _("%(n)s characters between these two parts are not shown here") % {"n": f"{left_out:,}"}
+    parts = (made_visible(shown[:HEAD]), told, made_visible(shown[-TAIL:]))
+    return format_html('{}\n<span class="odd">{}</span>\n{}', *parts)
+
+
+@register.filter
+def is_cut(text: object) -> bool:
+    """Whether :func:`boxed` leaves something of it out."""
+    return len(str(text)) > MOST_IN_A_BOX
 
 
 def _choice(value: Choices | str) -> tuple[str, str]:

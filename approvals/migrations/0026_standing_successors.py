@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('approvals', '0024_owner'),
+        ('approvals', '0025_evidence_and_regrets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

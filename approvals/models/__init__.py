@@ -5,6 +5,7 @@ from approvals.models.comments import Comment
 from approvals.models.evaluations import Evaluation
 from approvals.models.inbox import Claim, Facet, SavedView, Snooze
 from approvals.models.previews import Preview
+from approvals.models.regrets import Regret
 from approvals.models.rules import PolicyVersion, Rule
 from approvals.models.standing import StandingApproval, StandingUse
 from approvals.models.switches import Halt, Rehearsal
@@ -12,5 +13,5 @@ from approvals.models.tools import Breaker, Tool
 
 __all__ = [
     "Approval", "Breaker", "Claim", "Comment", "Decision", "Evaluation", "Facet", "Halt", "PolicyVersion", "Preview",
-    "Rehearsal", "Review", "Rule", "SavedView", "Snooze", "StandingApproval", "StandingUse", "Tool",
+    "Regret", "Rehearsal", "Review", "Rule", "SavedView", "Snooze", "StandingApproval", "StandingUse", "Tool",
 ]  # fmt: skip

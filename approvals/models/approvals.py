@@ -71,6 +71,12 @@ class Approval(models.Model):
     subject = models.TextField(
         blank=True, help_text="What the run is about, such as the ticket's text: from outside, not verified."
     )
+    evidence = models.JSONField(
+        default=list, blank=True, help_text="What the agent quotes for it, as {title, quote, url}: its own words, not verified."
+    )
+    alternatives = models.JSONField(
+        default=list, blank=True, help_text="What the agent says it did not choose: its own words, not verified."
+    )
     payload = models.JSONField(null=True, help_text="The raw request, for an interrupt.")
     adapter = models.CharField(max_length=40, blank=True)
     allowed = models.JSONField(default=list)

@@ -109,10 +109,10 @@ class Origins:
     def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> "Origins":
         """The same for arguments that a person changed: what they wrote is theirs. What they moved, as into another place of a
         list, stays whose it was."""
-        old = dict(_leaves(before))
+        old = dict(leaves(before))
         known = {one.at: one for one in self.values}
         values: list[Origin] = []
-        for at, value in itertools.islice(_leaves(after), MOST_LEAVES + 1):
+        for at, value in itertools.islice(leaves(after), MOST_LEAVES + 1):
             if at in known and at in old and _same(old[at], value):
                 values.append(known[at])
                 continue
@@ -143,11 +143,11 @@ UNKNOWN = Origins(is_cut=True, left_out=True)  # nothing was traced: nothing can
 
 def trace(args: Mapping[str, Any], readings: Iterable[Reading]) -> Origins:
     """The origins of ``args`` in what the run could read until now."""
-    leaves = list(_leaves(args))
+    inside = list(leaves(args))
     indexes, is_cut = _indexed(readings)
-    values = [Origin(at, _found(value, indexes)) for at, value in leaves[:MOST_LEAVES]]
+    values = [Origin(at, _found(value, indexes)) for at, value in inside[:MOST_LEAVES]]
     exposed = any(index.reading.kind in ("untrusted", "tool") for index in indexes)
-    left_out = len(leaves) > MOST_LEAVES
+    left_out = len(inside) > MOST_LEAVES
     return Origins(tuple(values), exposed, is_cut or left_out, left_out)
 
 
@@ -187,7 +187,7 @@ def _indexed(readings: Iterable[Reading]) -> tuple[list[_Index], bool]:
         index = _Index(reading)
         texts: list[str] = []
         indexes.append(index)
-        for _at, leaf in _leaves(reading.value):
+        for _at, leaf in leaves(reading.value):
             text = leaf if isinstance(leaf, str) else "" if leaf is None or isinstance(leaf, bool) else str(leaf)
             chars, values = chars + len(text), values + 1
             if chars > MOST_CHARS or values > MOST_VALUES:
@@ -204,7 +204,7 @@ def _take_in(index: _Index, leaf: Any, text: str, texts: list[str]) -> None:
     normal = normalised(text)
     index.whole.add(normal)
     texts.append(normal)
-    if (number := _number_of(leaf, normal)) is not None:
+    if (number := number_of(leaf, normal)) is not None:
         index.numbers.add(number)
     if isinstance(leaf, str):
         index.said.update(_numbers_in(normal))
@@ -213,7 +213,7 @@ def _take_in(index: _Index, leaf: Any, text: str, texts: list[str]) -> None:
 
 def _finish(index: _Index, texts: list[str]) -> None:
     index.text = "\n".join(texts)
-    index.squeezed = "\n".join(map(_squeeze, texts))
+    index.squeezed = "\n".join(map(squeeze, texts))
 
 
 def _found(value: Any, indexes: Sequence[_Index]) -> tuple[Found, ...]:
@@ -252,9 +252,9 @@ class _Wanted:
     @classmethod
     def of(cls, value: Any, text: str) -> Self:
         normal = normalised(text)
-        squeezed = _squeeze(normal)
+        squeezed = squeeze(normal)
         is_identifier = len(squeezed) >= SHORTEST_IDENTIFIER and any(c.isdigit() for c in squeezed)
-        return cls(normal, squeezed if is_identifier else "", _number_of(value, normal), _date_of(normal))
+        return cls(normal, squeezed if is_identifier else "", number_of(value, normal), date_of(normal))
 
 
 def _holds(index: _Index, wanted: _Wanted) -> bool:
@@ -294,7 +294,8 @@ def normalised(text: str) -> str:
     return " ".join(plain.casefold().split())
 
 
-def _squeeze(text: str) -> str:
+def squeeze(text: str) -> str:
+    """Letters and digits alone: by them long identifiers are compared."""
     return "".join(char for char in text if char.isalnum())
 
 
@@ -314,7 +315,7 @@ _PLAIN = re.compile(r"(?<![\w.,])\d{1,30}(?:[.,]\d{1,10})?(?!\w)")
 _MONEY = re.compile(r"(?:[a-z]{3} ?|[€$£¥] ?)?([-+]?[0-9][0-9 .,'’]{0,40})(?: ?[a-z]{3}| ?[€$£¥])?")
 
 
-def _number_of(value: Any, normal: str) -> Decimal | None:
+def number_of(value: Any, normal: str) -> Decimal | None:
     """The exact number that a value is or spells, with its currency or without."""
     if isinstance(value, bool):
         return None
@@ -325,16 +326,21 @@ def _number_of(value: Any, normal: str) -> Decimal | None:
             return None
         return number if number.is_finite() else None
     match = _MONEY.fullmatch(normal) if len(normal) <= 60 else None
-    return _readings_of(match[1])[0] if match and _readings_of(match[1]) else None
+    return readings_of(match[1])[0] if match and readings_of(match[1]) else None
 
 
 def _numbers_in(text: str) -> Iterator[Decimal]:
+    for match in numerals_in(text):
+        yield from readings_of(match[0])
+
+
+def numerals_in(text: str) -> Iterator[re.Match[str]]:
+    """The places of a text where a number stands, grouped ones first."""
     for pattern in (_GROUPED, _PLAIN):
-        for match in pattern.finditer(text):
-            yield from _readings_of(match[0])
+        yield from pattern.finditer(text)
 
 
-def _readings_of(text: str) -> list[Decimal]:
+def readings_of(text: str) -> list[Decimal]:
     """What a number as people write it may mean: ``1.860,00``, ``1,860.00`` and ``1 860`` each one thing, ``1.860`` two."""
     bare = re.sub(r"[ '’]", "", text.strip())
     marks = [char for char in bare if char in ".,"]
@@ -380,7 +386,7 @@ def _dates_in(text: str) -> Iterator[dt.date]:
         yield from _date(year, _MONTHS.get(name, 0), day)
 
 
-def _date_of(text: str) -> dt.date | None:
+def date_of(text: str) -> dt.date | None:
     """The day that a value is, where it is nothing else."""
     return next(iter(_dates_in(text)), None) if 8 <= len(text) <= 32 else None
 
@@ -392,7 +398,7 @@ def _date(year: Any, month: Any, day: Any) -> Iterator[dt.date]:
         return
 
 
-def _leaves(value: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(value: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
     """The scalar values inside ``value`` by their paths. A mapping's own keys are told by the paths, and not looked for."""
     pending: list[tuple[Path, Any]] = [(at, value)]
     while pending:

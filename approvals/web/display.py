@@ -2,27 +2,34 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from agentdesk import masking
-from agentdesk.digests import decode
+from agentdesk.digests import decode, digest
 from agentdesk.templatetags.desk import human
 from approvals.models import Approval
-from approvals.models.tools import Effect
 from approvals.policy.origins import KINDS, Found, Origins
 from approvals.states import Kind
+from approvals.web.kinds import kind_of
 
 LONG = 120  # characters; longer values scroll inside themselves
+LONGEST_AMOUNT = 30  # digits; what has more is no amount that a sentence can say
+MOST_ROWS = 40  # arguments with a row of their own
 MOST_SOURCES = 3  # places that are told for one argument
 SHORT = 60  # characters that a line of the inbox has room for
 _MONEY = ("amount", "total", "value", "price", "sum")
-_RECIPIENT = ("to", "recipient", "recipients", "email", "to_address", "destination")
+RECIPIENT = ("to", "recipient", "recipients", "email", "to_address", "destination")
 _IDENTIFIER = re.compile(r"^(\w+)_(?:id|number|no|ref)$")
+_CURRENCY = re.compile(r"\w{0,12}|[€$£¥]")
+_PLAIN = re.compile(r"[\w.@+:/#•-]+")  # the mask of a secret too
+_NO_MARKS = str.maketrans({"“": '"', "”": '"'})
 _MISSING = object()
 
 
@@ -38,6 +45,12 @@ class Argument:
     origin: str
     traced: tuple["Source", ...] = ()
     asked: str | None = None  # what the agent had asked, where a reviewer changed it
+    kind: str = ""  # the schema's type, in words
+    digest: str = ""  # of what does not stand in one line: SHA-256 of the text, or of the JSON; none where secrets are masked
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n") + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +60,6 @@ class Source:
     icon: str
     tone: str
     words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Consequence:
-    """One line of what the action does: an icon, its main words and the rest."""
-
-    icon: str
-    main: str
-    rest: str = ""
 
 
 def sentence(approval: Approval) -> str:
@@ -148,7 +152,7 @@ def arguments(approval: Approval) -> list[Argument]:
         return bool(exact.get(name, _MISSING) != exact_asked.get(name, _MISSING))
 
     money = _money(args)
-    traced = _origins(approval)
+    traced = _traced(origins_of(approval))
     shown = []
     for name in reading_order(args, approval.args_schema):
         text, shape = _text(args[name])
@@ -162,12 +166,39 @@ def arguments(approval: Approval) -> list[Argument]:
                 text=text,
                 shape=shape,
                 is_key=name in deciding and shape == "text" and len(text) <= 40,
-                traced=_traced(traced, name),
+                traced=traced(name),
                 origin=_origin(args[name], properties.get(name), approval.subject, was_changed=was_changed(name)),
                 asked=None if not was_changed(name) else _("nothing") if before is _MISSING else _text(before)[0],
+                kind=kind_of(properties.get(name)),
+                digest=_digest(exact.get(name), args[name]) if shape != "text" and isinstance(exact, Mapping) else "",
             )
         )
     return shown
+
+
+def rows(approval: Approval) -> list[Argument]:
+    """The arguments as the card has room for: beyond :data:`MOST_ROWS` the others together, as JSON in one box."""
+    shown = arguments(approval)
+    if len(shown) <= MOST_ROWS:
+        return shown
+    rest = [argument.name for argument in shown[MOST_ROWS - 1 :]]
+    exact, asked = decode(approval.args), decode(approval.asked_args)
+    values, was = [{name: value[name] for name in rest if name in value} for value in (exact, asked)]
+    kinds = dict.fromkeys(source for argument in shown[MOST_ROWS - 1 :] for source in argument.traced)
+    masked = masking.value(values)
+    together = Argument(
+        name="…", label=_("%(n)s more arguments") % {"n": f"{len(rest):,}"}, text=as_json(values), shape="json", is_key=False,
+        origin="person" if values != was else "agent", traced=tuple(kinds)[:MOST_SOURCES],
+        asked=as_json(was) if values != was else None, digest=_digest(values, masked),
+    )  # fmt: skip
+    return [*shown[: MOST_ROWS - 1], together]
+
+
+def _digest(exact: Any, shown: Any) -> str:
+    """Of a text itself, as ``sha256sum`` tells it, and of anything else as canonical JSON."""
+    if exact != shown:
+        return ""
+    return sha256(exact.encode("utf-8", "surrogatepass")).hexdigest() if isinstance(exact, str) else digest(exact)
 
 
 def reading_order(args: Mapping[str, Any], schema: Any) -> list[str]:
@@ -176,25 +207,6 @@ def reading_order(args: Mapping[str, Any], schema: Any) -> list[str]:
     required = schema.get("required") if isinstance(schema, Mapping) else None
     listed = [str(name) for name in required] if isinstance(required, list) else []
     return list(dict.fromkeys(name for name in [*_deciding(args), *listed, *args] if name in args))
-
-
-def consequences(approval: Approval) -> list[Consequence]:
-    """What the labels of the tool say about its effect."""
-    lines = []
-    match approval.effect:
-        case Effect.READ:
-            lines.append(Consequence("eye", _("Reads only"), _("changes nothing")))
-        case Effect.WRITE:
-            lines.append(Consequence("pencil", _("Changes data"), _("by its label as a writing tool")))
-        case Effect.IRREVERSIBLE:
-            lines.append(Consequence("lock", _("Cannot be taken back"), _("once it has run")))
-    if approval.effect:
-        lines.append(
-            Consequence("out", _("Leaves the house"), _("somebody outside receives it"))
-            if approval.egress
-            else Consequence("desk", _("Stays in the house"), _("by its label"))
-        )
-    return lines
 
 
 def as_json(value: Any) -> str:
@@ -220,14 +232,21 @@ def phrase(action: str, args: Any) -> str:
     for name, value in args.items():
         if not isinstance(value, str | int) or isinstance(value, bool) or len(str(value)) > 60 or "\n" in str(value):
             continue
-        if name in _RECIPIENT:
-            return words + " " + _("to %(value)s") % {"value": value}
+        if name in RECIPIENT:
+            return words + " " + _("to %(value)s") % {"value": _quoted(value)}
         if match := _IDENTIFIER.match(name):
             noun = match[1].replace("_", " ")
             if named[-1] == noun:
-                return f"{words} {value}"
-            return words + " " + _("for %(noun)s %(value)s") % {"noun": noun, "value": value}
+                return f"{words} {_quoted(value)}"
+            return words + " " + _("for %(noun)s %(value)s") % {"noun": noun, "value": _quoted(value)}
     return words
+
+
+def _quoted(value: str | int) -> str:
+    """A value inside a sentence of the desk: what is more than one plain word stands between quotation marks, so that words of
+    others do not read as the desk's own."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else f"“{text.translate(_NO_MARKS)}”"
 
 
 def _money(args: Any) -> str:
@@ -238,15 +257,15 @@ def _money(args: Any) -> str:
     if name is None or isinstance(args[name], bool):
         return ""
     try:
-        number = Decimal(str(args[name]))
+        number = Decimal(str(args[name])[: LONGEST_AMOUNT + 1])
     except InvalidOperation:
         return ""
-    if not number.is_finite():
+    if not number.is_finite() or len(str(args[name])) > LONGEST_AMOUNT or abs(number.adjusted()) > LONGEST_AMOUNT:
         return ""
     places = -int(number.as_tuple().exponent)
     shown = f"{number:,.{max(2, places)}f}" if "currency" in args or places > 0 else f"{number:,}"
     currency = args.get("currency", "")
-    return f"{shown} {currency}".strip() if isinstance(currency, str) else shown
+    return f"{shown} {currency}".strip() if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else shown
 
 
 def is_money(name: str) -> bool:
@@ -257,7 +276,7 @@ def is_money(name: str) -> bool:
 def _deciding(args: Mapping[str, Any]) -> list[str]:
     """The names of the one or two arguments that decide: the amount, then who or what it is about."""
     money = [name for name in _MONEY if name in args and _money(args)][:1]
-    target = [name for name in args if name in _RECIPIENT or _IDENTIFIER.match(name)][:1]
+    target = [name for name in args if name in RECIPIENT or _IDENTIFIER.match(name)][:1]
     return [*money, *target][:2] or list(args)[:1]
 
 
@@ -283,12 +302,12 @@ def _origin(value: Any, schema: Mapping[str, Any] | None, subject: str, *, was_c
     if schema and "default" in schema and schema["default"] == value:
         return "default"
     text = str(value)
-    if len(text) > 2 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", subject):
+    if len(text) > 2 and text in subject and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", subject):
         return "subject"
     return "agent"
 
 
-def _origins(approval: Approval) -> Origins | None:
+def origins_of(approval: Approval) -> Origins | None:
     """Where the current arguments came from; None where that was not traced."""
     facts = decode(approval.evaluation.facts) if approval.evaluation is not None else {}
     if not isinstance(facts, Mapping) or "origins" not in facts:
@@ -297,16 +316,24 @@ def _origins(approval: Approval) -> Origins | None:
     return traced if asked == args or not isinstance(args, Mapping) else traced.changed(asked, args)
 
 
-def _traced(traced: Origins | None, name: str) -> tuple[Source, ...]:
-    """The sources of one argument, those inside it together."""
+def _traced(traced: Origins | None) -> Callable[[str], tuple[Source, ...]]:
+    """A function from the name of an argument to its sources, those inside it together; each is sought out once."""
     if traced is None:
-        return ()
-    found = dict.fromkeys(place for one in traced.under((name,)) for place in one.found)
-    shown = sorted(found, key=lambda place: KINDS.index(place.kind))[:MOST_SOURCES]
-    return tuple(_source(place) for place in shown) or (Source("agent", "plum", _("Only the model wrote this")),)
+        return lambda _name: ()
+    found: dict[str, dict[Found, None]] = defaultdict(dict)
+    for one in traced.values:
+        if one.at:
+            found[one.at[0]].update(dict.fromkeys(one.found))
+
+    def of(name: str) -> tuple[Source, ...]:
+        shown = sorted(found.get(name, ()), key=lambda place: KINDS.index(place.kind))[:MOST_SOURCES]
+        return tuple(source_of(place) for place in shown) or (Source("agent", "plum", _("Only the model wrote this")),)
+
+    return of
 
 
-def _source(place: Found) -> Source:
+def source_of(place: Found) -> Source:
+    """A place in words."""
     where = {"tool": place.name, "step": place.step, "part": place.part[:SHORT]}
     if place.kind == "person":
         return Source("pencil", "live", _("From a colleague"))

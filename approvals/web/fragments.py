@@ -16,17 +16,22 @@ from agentdesk import masking
 from agentdesk.digests import decode
 from agentdesk.live import registry
 from agentdesk.people.models import Team, User
-from approvals import access, sources
+from approvals import access, regrets, sources
 from approvals.erasure import is_erased
+from approvals.evidence import host_of
 from approvals.models import Approval, Decision, Review
 from approvals.policy.requirements import progress
 from approvals.sources import NotYet, Panel, Source
-from approvals.states import OPEN, Status, Verdict
+from approvals.states import OPEN, Risk, Status, Verdict
 from approvals.triage import claim_of, is_held, row_version
 from approvals.web import batching, changes, display
-from approvals.web.reading import CallOutcome, base_rate, decided_before, doubts, explained, state_of, voided
+from approvals.web.effects import consequences
+from approvals.web.history import history
+from approvals.web.quotes import quotes
+from approvals.web.reading import CallOutcome, doubts, explained, state_of, voided
 from approvals.web.rendered import Rendered
 
+LONG_WORDS = 1_500  # characters; a hundred of them fill a line
 _rows = Rendered(most=5_000)
 _AGREEING = frozenset({Verdict.APPROVE, Verdict.MODIFY, Verdict.RESPOND})
 
@@ -78,26 +83,31 @@ def render_card(approval: Approval) -> SafeString:
     """What is asked, why and by which rule, and what came of it; root id ``approval``."""
     standing = approval.standing
     have, need = votes_counted(approval)
+    source = sources.get(approval.source)
     context = {
         "approval": approval,
         "sentence": display.sentence(approval),
         "state": state_of(approval, have),
         "standing": standing,
         "voided": voided(approval),
-        "arguments": (arguments := display.arguments(approval)),
+        "arguments": (arguments := display.rows(approval)),
         "is_traced": any(argument.traced for argument in arguments),
-        "consequences": display.consequences(approval),
+        "consequences": consequences(approval),
         "rules": explained(approval),
         "doubts": doubts(approval),
         "need": need,
         "teams": _reviewing_teams(approval),
         "then_asked": _then_asked(approval),
-        "before": (before := decided_before(approval)),
+        "history": history(approval, source),
+        "quotes": quotes(approval, arguments, source),
+        "evidence": _evidence(approval),
+        "are_words_long": _is_long(approval.reason or approval.description),
+        "is_grave": Risk(approval.risk).rank >= Risk.HIGH.rank,
+        "regret": regrets.of(approval) if approval.status == Status.DECIDED else None,
         **_around(approval, standing),
-        "base_rate": base_rate(approval) if before else "",
-        "args_json": _action_json(approval),
-        "payload_json": display.as_json(decode(approval.payload)) if approval.payload is not None else "",
-        **_from_the_asker(approval, standing),
+        "args_json": action_json(approval),
+        "payload_json": payload_json(approval),
+        **(_from_the_asker(approval, standing, source) if source else {}),
     }
     return SafeString(render_to_string("approvals/_card.html", context).strip())
 
@@ -142,19 +152,43 @@ def votes_counted(approval: Approval) -> tuple[int, int]:
     return progress(approval.requirements, access.teams_reviewed_by(voters, approval.reviewing_teams()) if voters else {})
 
 
-def _from_the_asker(approval: Approval, standing: Decision | None) -> dict[str, Any]:
+def _is_long(words: str) -> bool:
+    """Whether words of the agent scroll inside themselves."""
+    return len(words) > LONG_WORDS or words.count("\n") > LONG_WORDS // 100
+
+
+def _evidence(approval: Approval) -> list[dict[str, str]]:
+    """What the agent quotes, each with the host of its link; empty where it is none that a person should follow."""
+    return [{**one, "host": host_of(one.get("url", ""))} for one in approval.evidence]
+
+
+def _from_the_asker(approval: Approval, standing: Decision | None, source: Source) -> dict[str, Any]:
     """The parts that only the asker knows; none where its program keeps them to itself."""
-    source = sources.get(approval.source)
-    if source is None:
-        return {}
-    assumed = None if is_erased(approval) else standing or _if_approved(approval)
-    sent = source.preview_answer(approval, assumed) if assumed else None
+    assumed, sent = _answer(approval, source)
     return {
         "panels": [_rendered(panel) for panel in source.panels(approval.source_ref)],
         "outcome": _outcome(approval, source) if standing and approval.status != Status.HELD else None,
         "answer_json": display.as_json(sent) if assumed else "",
         "is_answer_whole": sources.is_known(sent),
     }
+
+
+def _answer(approval: Approval, source: Source) -> tuple[Decision | None, Any]:
+    """The decision that stands, or would if somebody approved now, and what the asker receives by it."""
+    assumed = None if is_erased(approval) else approval.standing or _if_approved(approval)
+    return assumed, source.preview_answer(approval, assumed) if assumed else None
+
+
+def answer_json(approval: Approval) -> str:
+    """What the asker receives, as JSON for people; empty where nobody can say."""
+    source = sources.get(approval.source)
+    assumed, sent = _answer(approval, source) if source else (None, None)
+    return display.as_json(sent) if assumed else ""
+
+
+def payload_json(approval: Approval) -> str:
+    """The request as the agent sent it; empty for one of the gate's own."""
+    return display.as_json(decode(approval.payload)) if approval.payload is not None else ""
 
 
 def _around(approval: Approval, standing: Decision | None) -> dict[str, Any]:
@@ -192,7 +226,8 @@ def _rendered(panel: Panel) -> dict[str, str]:
     return {"title": str(panel.title), "html": render_to_string(panel.template, dict(panel.context))}
 
 
-def _action_json(approval: Approval) -> str:
+def action_json(approval: Approval) -> str:
+    """The action that the digest stands for, as JSON for people."""
     return display.as_json({"agent": approval.agent, "action": approval.action, "args": decode(approval.args)})
 
 

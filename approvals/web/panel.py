@@ -21,13 +21,14 @@ from agentdesk.ids import new_id
 from agentdesk.people.absence import away
 from agentdesk.people.models import User
 from agentdesk.people.proofs import may_prove, proof_of
-from approvals import access, answers
+from approvals import access, answers, regrets, stopping
 from approvals import standing as in_advance
 from approvals.models import Approval, StandingUse
 from approvals.states import Kind, Risk, Status, Verdict
 from approvals.votes import proof_needed
 from approvals.web import display, friction, queue
 from approvals.web.choices import choices_of
+from approvals.web.effects import consequences
 from approvals.web.forms import ArgumentsForm, form_for
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.previewing import render_preview
@@ -134,6 +135,10 @@ def render_panel(
         "kept": kept,
         "holds_typing": bool(kept) or (attempt is not None and (attempt.form is not None or any(attempt.typed.values()))),
     }
+    context |= {
+        "stops": stopping.what(approval, user),
+        "may_regret": not approval.is_pending and not regrets.why_not(user, approval),
+    }
     if has_forms:
         context["preview_part"] = render_preview(request, approval)
         context |= _proof(request, user, approval)
@@ -228,7 +233,7 @@ def _will(approval: Approval) -> dict[str, Any]:
     return {
         "sentence": display.sentence(approval),
         "deciding": [argument for argument in display.arguments(approval) if argument.is_key],
-        "consequences": display.consequences(approval),
+        "consequences": consequences(approval),
     }
 
 

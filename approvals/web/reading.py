@@ -1,18 +1,12 @@
 """How an approval's state, votes and rules read: icon, tone and words."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
-from uuid import UUID
 
-from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agentdesk import masking
-from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode
 from approvals.models import Approval, Decision, Review
 from approvals.models.rules import Effect, Rule
@@ -21,9 +15,6 @@ from approvals.policy.replay import facts_of
 from approvals.policy.tallies import tally_of
 from approvals.states import Kind, Status, Verdict
 from approvals.web import display
-
-HOW_MANY_BEFORE = 5
-HOW_MANY_COUNTED = 50
 
 _OPERATORS = {
     "=": gettext_lazy("is"), "!=": gettext_lazy("is not"), "<": gettext_lazy("is under"), "<=": gettext_lazy("is at most"),
@@ -38,14 +29,10 @@ _FACTS = {"@effect": gettext_lazy("effect"), "@egress": gettext_lazy("leaves the
     "@confidence": gettext_lazy("the agent's own confidence"),
 }  # fmt: skip
 _CLOCK = {"@time": gettext_lazy("the time of day"), "@weekday": gettext_lazy("the day of the week")}
-_ICONS = {
+ICONS = {
     Verdict.APPROVE: "check", Verdict.MODIFY: "pencil", Verdict.REJECT: "cross", Verdict.RESPOND: "comment",
     Verdict.ASK: "ask",
     Verdict.EXPIRE: "clock", Verdict.WITHDRAW: "undo",
-}  # fmt: skip
-_IN_SHORT = {
-    Verdict.APPROVE: gettext_lazy("Approved"), Verdict.MODIFY: gettext_lazy("Modified"),
-    Verdict.REJECT: gettext_lazy("Rejected"), Verdict.RESPOND: gettext_lazy("Answered"), Verdict.ASK: gettext_lazy("Sent back"),
 }  # fmt: skip
 
 
@@ -76,17 +63,6 @@ class Explained:
     verdict: str
     note: str
     conditions: list[Condition]
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """An earlier decision on the same action."""
-
-    id: UUID
-    sentence: str
-    state: State
-    by: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +115,7 @@ def state_of(approval: Approval, have: int) -> State:
         return State("clock", "", _("Expired")) if approval.status == Status.EXPIRED else State("undo", "", _("Withdrawn"))
     if approval.status == Status.HELD:
         return State("clock", "live", _("%(outcome)s, held") % {"outcome": outcome_words(standing)})
-    return State(_ICONS[Verdict(standing.verdict)], "", outcome_words(standing))
+    return State(ICONS[Verdict(standing.verdict)], "", outcome_words(standing))
 
 
 def voided(approval: Approval) -> Decision | None:
@@ -180,7 +156,7 @@ def vote_words(review: Review) -> dict[str, Any]:
     verdict = Verdict(review.verdict)
     return {
         "reviewer": review.reviewer, "version": review.version, "message": review.message, "at": review.at,
-        "icon": _ICONS[verdict], "words": words[verdict],
+        "icon": ICONS[verdict], "words": words[verdict],
     }  # fmt: skip
 
 
@@ -267,45 +243,3 @@ def _clock_or_tally(path: str) -> str:
     return (
         _("the sum of %(argument)s within %(window)s") if tally.argument else _("the number of calls within %(window)s")
     ) % words
-
-
-def decided_before(approval: Approval) -> list[Past]:
-    """The last decisions that people made on the same action of the same agent and team. One query."""
-    with masking.masked():  # the page of this approval may be one that reveals
-        return [_past(decision) for decision in _like(approval).select_related("approval")[:HOW_MANY_BEFORE]]
-
-
-def _past(decision: Decision) -> Past:
-    return Past(
-        id=decision.approval_id,
-        sentence=display.sentence(decision.approval),
-        state=State(_ICONS[Verdict(decision.verdict)], "", str(_IN_SHORT[Verdict(decision.verdict)])),
-        by=decision.decided_by_label,
-        at=decision.decided_at,
-    )
-
-
-def base_rate(approval: Approval) -> str:
-    """How people decided the last ones like it: ``Of the last 41: 37 approved, 3 changed, 1 rejected.`` Empty where there were
-    fewer than two. One query."""
-    verdicts = Counter(_like(approval).values_list("verdict", flat=True)[:HOW_MANY_COUNTED])
-    if verdicts.total() < 2:
-        return ""
-    words = {
-        Verdict.APPROVE: _("%(n)s approved"), Verdict.MODIFY: _("%(n)s changed"), Verdict.REJECT: _("%(n)s rejected"),
-        Verdict.RESPOND: _("%(n)s answered"), Verdict.ASK: _("%(n)s asked back"),
-    }  # fmt: skip
-    parts = [word % {"n": verdicts[verdict]} for verdict, word in words.items() if verdicts[verdict]]
-    return _("Of the last %(total)s: %(parts)s.") % {"total": verdicts.total(), "parts": ", ".join(parts)}
-
-
-def _like(approval: Approval) -> QuerySet[Decision]:
-    """What people decided before it was asked on the same action of the same agent and team, the newest first."""
-    return (
-        Decision.objects.filter(
-            approval__agent=approval.agent, approval__action=approval.action, approval__team=approval.team_id,
-            voided_at=None, decided_at__lt=approval.requested_at,
-        )
-        .exclude(Q(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW]) | Q(via=AuditEntry.Via.STANDING))
-        .order_by("-decided_at")
-    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from approvals.web import batch, comments, held, meaning, previewing, saved, standing, triaging, views, working
+from approvals.web import batch, beside, comments, held, meaning, previewing, saved, standing, triaging, views, whole, working
 
 app_name = "approvals"
 urlpatterns = [
@@ -25,6 +25,9 @@ urlpatterns = [
     path("approvals/<uuid:approval_id>/comments/add/", comments.add, name="comment"),
     path("approvals/<uuid:approval_id>/panel/", views.panel, name="panel"),
     path("approvals/<uuid:approval_id>/revealed/", views.reveal, name="reveal"),
+    path("approvals/<uuid:approval_id>/regret/", beside.regret, name="regret"),
+    path("approvals/<uuid:approval_id>/stop/", beside.stop, name="stop"),
+    path("approvals/<uuid:approval_id>/whole/<slug:of>/", whole.whole, name="whole"),
     path("approvals/<uuid:approval_id>/meaning/", meaning.meaning, name="meaning"),
     path("approvals/<uuid:approval_id>/exact/", views.exact, name="exact"),
     path("teams/<slug:slug>/", working.team, name="team"),

@@ -16,7 +16,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 
 from agentdesk.audit.record import Actor
 from agentdesk.digests import decode, digest
-from approvals import requests
+from approvals import evidence, requests
 from approvals.answers import Errors, problems
 from approvals.errors import Consumed
 from approvals.handover import mark_delivered
@@ -296,11 +296,13 @@ def _approval(claim: Claim, key: str, payload: Payload, adapter: str, question: 
         in_turn=False,
         counted=not run.dry_run and not adapter.startswith("langchain"),  # these calls come to the gate, and count there
     )  # fmt: skip
+    told, alternatives = evidence.read(question.told)
     ask = requests.Ask(
         source=SOURCE, source_ref=str(run.pk), request_key=f"{key}:{len(known)}" if known else key,
         kind=Kind.INTERRUPT, agent=run.agent.slug, agent_version=run.agent_version, team_id=run.team_id,
         action=question.action, args=question.args, args_schema=question.args_schema or (tool.schema if tool else None),
         schema_version=tool.schema_version if tool else "", description=question.description, subject=subject_of(run.input),
+        evidence=told, alternatives=alternatives,
         payload=payload.value, adapter=adapter, allowed=list(question.allowed), answer_schema=question.answer_schema,
         response_schema=payload.response_schema,
         risk=question.risk or (tool.risk if tool else "medium"), effect=tool.effect if tool else "",

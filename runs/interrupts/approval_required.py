@@ -25,6 +25,7 @@ class ApprovalRequired:
                 args=dict(details) if isinstance(details, dict) else {"details": details},
                 description=str(value.get("description") or ""),
                 risk=risk if risk in Risk.values else "",
+                told=value,
             )
         ]
 

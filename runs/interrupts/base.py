@@ -29,6 +29,7 @@ class Question:
     risk: str = ""
     call_id: str = ""
     expires_after: int | None = None
+    told: Any = None  # the part of the payload that may hold the agent's ``evidence`` and ``alternatives``
 
 
 @dataclass(frozen=True, slots=True)

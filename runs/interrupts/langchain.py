@@ -65,6 +65,7 @@ class Batched:
                 description=str(request.get("description") or ""),
                 allowed=[VERDICTS[d] for d in configs[n]["allowed_decisions"] if d in VERDICTS] if n < len(configs) else ALL,
                 answer_schema=TEXT,
+                told=request,
             )
             for n, request in enumerate(payload.value["action_requests"])
         ]
@@ -104,6 +105,7 @@ class PerCall:
                 allowed=self._allowed(payload.response_schema),
                 answer_schema=TEXT,
                 call_id=str(value.get("tool_call_id") or ""),
+                told=value,
             )
         ]
 

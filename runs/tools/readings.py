@@ -5,24 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from agentdesk.audit.models import AuditEntry
 from agentdesk.digests import decode
 from approvals.models import Tool
 from approvals.models.tools import Results
 from approvals.policy.origins import MOST_READINGS, Reading
 from approvals.states import Verdict
 from runs.models import ToolCall
+from runs.reading import later_inputs, lineage
 from runs.tools.context import RunContext
 
-_LINEAGE = """
-WITH RECURSIVE up AS (
-    SELECT id, parent_id FROM runs_run WHERE id = %s
-    UNION SELECT r.id, r.parent_id FROM runs_run r JOIN up ON r.id = up.parent_id
-) SELECT id FROM up
-"""
 _KINDS: dict[str, str] = {Results.RECORD: "record", Results.UNTRUSTED: "untrusted"}
 
 
@@ -56,9 +49,7 @@ def _lineage(ctx: RunContext) -> list[UUID]:
     if ctx.lineage is None:
         ctx.lineage = [ctx.run_id]
         if ctx.parent_id is not None:
-            with connection.cursor() as cursor:
-                cursor.execute(_LINEAGE, [ctx.run_id])
-                ctx.lineage = [row[0] for row in cursor.fetchall()]
+            ctx.lineage = lineage(ctx.run_id)
     return ctx.lineage
 
 
@@ -91,8 +82,5 @@ def _inputs(ctx: RunContext) -> list[Any]:
     if ctx.inputs is None:
         ctx.inputs = [ctx.run_input]
         if ctx.attempt > 1 or ctx.parent_id is not None:
-            entries = AuditEntry.objects.filter(run_id__in=_lineage(ctx), content__isnull=False)
-            entries = entries.filter(action__in=["run.input", "run.forked"]).order_by("pk")
-            bodies = entries.values_list("content__body", flat=True)
-            ctx.inputs += [decode(body["input"]) for body in bodies if isinstance(body, dict) and "input" in body]
+            ctx.inputs += later_inputs(_lineage(ctx))
     return ctx.inputs

@@ -9,8 +9,10 @@ from agentdesk.audit.record import Actor
 from agentdesk.digests import digest
 from agentdesk.people.models import Role
 from approvals import switches
+from approvals.erasure import erase_content
 from approvals.models import Approval, Evaluation, Rule, Tool
 from approvals.policy.versions import publish
+from approvals.web.fragments import load, render_card
 from tests.cast import REFUND_SCHEMA, Api, Cast, make_user
 
 ASK: dict[str, Any] = {
@@ -187,3 +189,58 @@ def test_it_refuses_a_question_beyond_the_limit(cast: Cast, settings):
     response = Api.of(cast.program).post("approvals", ASK | {"args": {"order_id": "A" * 2000, "amount": 1}})
     assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
     assert not Evaluation.objects.exists()
+
+
+EVIDENCE = [
+    {"title": "Mail of the customer", "quote": "Please send it to <b>Oslo</b>.", "url": "https://mail.example.com/5?a=1"},
+    {"title": "Look-alike", "url": "https://p\u0430ypal.com/"},
+    {"quote": "password=hunter2", "url": "javascript:alert(1)"},
+    {"title": "Somebody's", "url": "https://user:pass@evil.example/"},
+]
+
+
+def test_a_program_shows_what_its_agent_quotes_and_did_not_choose(cast: Cast):
+    asked = ASK | {"evidence": EVIDENCE, "alternatives": ["Send a <i>courier</i>.", "Do nothing."]}
+    shown = Api.of(cast.program).post("approvals", asked).json()["approval"]
+    assert (shown["evidence"][0], shown["alternatives"]) == (EVIDENCE[0], asked["alternatives"])
+    seen = Api.of(cast.reviewer).get(f"approvals/{shown['id']}").json()
+    assert "hunter2" not in str(seen["evidence"])
+    card = render_card(load(shown["id"]))  # type: ignore[arg-type]
+    part = card[card.index('id="evidence-agent"') : card.index("</details>", card.index('id="evidence-agent"'))]
+    for words in (
+        "not verified",
+        "Mail of the customer",
+        "&lt;b&gt;Oslo",
+        "Alternatives it did not choose",
+        "&lt;i&gt;courier",
+    ):
+        assert words in part
+    link = '<a href="https://mail.example.com/5?a=1" rel="noopener noreferrer nofollow" target="_blank">mail.example.com</a>'
+    assert link in part
+    assert part.count("<a ") == 1, "no link but one over https with a host that reads as what it is"
+    assert ("contains Cyrillic letters" in part, "javascript:alert(1)" in part, "hunter2" in part) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"evidence": [{"quote": "x"}] * 21}, {"evidence": [{"quote": "x" * 2_001}]}, {"evidence": [{"url": "https://a.example"}]},
+        {"evidence": [{"quote": "x", "html": "<b>"}]}, {"evidence": ["x"]}, {"alternatives": ["x"] * 11},
+        {"alternatives": ["x" * 501]}, {"alternatives": [{}]},
+    ],
+)  # fmt: skip
+def test_too_much_evidence_or_none_is_an_error_at_its_place(cast: Cast, wrong: dict[str, Any]):
+    answer = Api.of(cast.program).post("approvals", ASK | wrong)
+    assert answer.status_code == 422
+    assert next(iter(wrong)) in answer.text
+    assert not Approval.objects.exists()
+
+
+def test_evidence_is_erased_with_the_rest(cast: Cast):
+    asked = (
+        Api.of(cast.program).post("approvals", ASK | {"evidence": EVIDENCE, "alternatives": ["Nothing."]}).json()["approval"]
+    )
+    Approval.objects.update(status="withdrawn")
+    erase_content("api", "job-7")
+    approval = Approval.objects.get(pk=asked["id"])
+    assert (approval.evidence, approval.alternatives) == ([], [])

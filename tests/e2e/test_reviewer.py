@@ -49,6 +49,9 @@ def test_a_reviewer_changes_the_amount_and_the_run_goes_on_with_exactly_that(fre
     card = page.get_by_role("article")
     for heading in ("What will happen", "Why", "Rule that asked", "Run", "Exact data"):
         expect(card.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    for fold in ("Where the deciding values stand", "What the agent says for it", "What the run is about"):
+        card.locator("summary", has_text=fold).click()
+    expect(card.locator("mark").first).to_be_visible()
     expect(card.get_by_text("Written by the agent, not verified").first).to_be_visible()
     expect(card.get_by_role("region", name="What the run is about")).to_contain_text("arrived with a cracked shade")
     expect(card.get_by_text("No rule spoke about this action")).to_be_visible()

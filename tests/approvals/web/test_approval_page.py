@@ -32,6 +32,15 @@ class Asker:
     def outcome(self, ref):
         return self.told
 
+    def read(self, ref, steps):
+        return {}
+
+    def fates(self, approvals):
+        return {}
+
+    def stops(self, ref, user):
+        return ""
+
 
 @pytest.fixture
 def asker(monkeypatch):
