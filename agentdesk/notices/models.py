@@ -116,7 +116,7 @@ class Announcement(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_event_display()}: {self.facts.get('title', self.object_id)}"
+        return f"{self.event}: {self.facts.get('title', self.object_id)}"  # for the record too, so in no language
 
 
 class Delivery(models.Model):

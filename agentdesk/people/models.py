@@ -142,7 +142,7 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} · {self.team} · {self.get_role_display()}"
+        return f"{self.user} · {self.team} · {Role(self.role).name.capitalize()}"  # for the record too, so in English
 
 
 class Token(models.Model):
