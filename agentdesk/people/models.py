@@ -38,7 +38,7 @@ class User(AbstractUser):
     time_zone = models.CharField(max_length=64, blank=True, default="")
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
     session_round = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Rises when all sessions of this user end."
+        default=0, editable=False, help_text=_("Rises when all sessions of this user end.")
     )
 
     def __str__(self) -> str:

@@ -139,6 +139,12 @@ def human(name: str) -> str:
 
 
 @register.filter
+def worded(name: str) -> str:
+    """The same for names of the desk's own, in the reader's language; they are listed for translators where they belong."""
+    return _(human(name))
+
+
+@register.filter
 def plain(stored: Any) -> str:
     """A stored value as text: strings as they are, everything else as JSON."""
     value = masking.value(decode(stored))

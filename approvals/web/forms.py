@@ -2,10 +2,16 @@
 
 The promise: what a person does not touch comes back exactly as it was, type and all, so an untouched form gives arguments
 with the same digest. Each field compares what is posted with the text it showed; only a difference is parsed.
+
+Numbers and dates are typed as programs write them, in every language: ``1234.50`` and ``2026-01-31``. So one text means one
+number wherever it is typed, and each field says so. Beside it stands what the page's language makes of the number, and while
+somebody types, what is read. Where a point stands between thousands, as in German, ``1.234`` is refused rather than taken for
+either of what it may mean.
 """
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from decimal import Decimal
@@ -19,11 +25,14 @@ from django.utils.translation import gettext as _
 
 from agentdesk import masking
 from agentdesk.digests import decode, encode
+from agentdesk.figures import figure, groups_by_point
 from approvals import answers
+from approvals.policy.conditions import number_or_none
 from approvals.texts import is_deep
 from approvals.web.schemas import ABSENT, INTEGER, NUMBER, Control, Slot, slots_of
 
 UNCHANGED = object()
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")  # to who groups by points, a thousand and more
 
 
 class ArgumentField(forms.Field):
@@ -34,7 +43,7 @@ class ArgumentField(forms.Field):
         self.choices = _choices(slot) if slot.control in (Control.CHOICE, Control.CHOICES, Control.BOOLEAN) else []
         super().__init__(
             label=slot.label,
-            help_text=escape(slot.help),  # agents write it, and forms render it as HTML
+            help_text=" ".join(part for part in (escape(slot.help), _notation(slot)) if part),  # agents write the help: escaped
             required=slot.is_required,
             initial=self.shown(),
             widget=_widget(slot, [(key, label) for key, label, _value in self.choices]),
@@ -248,7 +257,7 @@ def _read_integer(text: str, slot: Slot) -> int:
 
 
 def _read_number(text: str, slot: Slot) -> Any:
-    exact = _decimal(text)
+    exact = _decimal(text, slot)
     if isinstance(slot.original, Decimal):
         return exact
     return int(exact) if INTEGER.fullmatch(text.strip()) else float(exact)
@@ -256,7 +265,7 @@ def _read_number(text: str, slot: Slot) -> Any:
 
 def _read_decimal(text: str, slot: Slot) -> Any:
     """Money stays text with the decimals it had; where a number was given before, it stays a number."""
-    exact = _decimal(text)
+    exact = _decimal(text, slot)
     if not isinstance(slot.original, str) and slot.original not in (ABSENT, None):
         return _read_number(text, slot)
     asked = slot.original if isinstance(slot.original, str) else ""
@@ -267,10 +276,28 @@ def _read_decimal(text: str, slot: Slot) -> Any:
     return text.strip()
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str, slot: Slot) -> Decimal:
+    """Raises ValidationError for what is no number, and for what another reader would take for another one."""
     if not NUMBER.fullmatch(text.strip()):
         raise ValidationError(_("Write a number such as 1234.50, without separators."))
+    if groups_by_point() and _GROUPED.fullmatch(text.strip()) and not _GROUPED.fullmatch(str(slot.original)):
+        whole, _point, rest = text.strip().partition(".")
+        told = _("%(text)s may be read in two ways. Write %(whole)s for the whole number, %(exact)s for the one with decimals.")
+        raise ValidationError(told, params={"text": text.strip(), "whole": whole + rest, "exact": f"{text.strip()}0"})
     return Decimal(text.strip())
+
+
+def _notation(slot: Slot) -> str:
+    """How a number is typed, where a language may have it otherwise."""
+    if slot.control not in (Control.NUMBER, Control.DECIMAL):
+        return ""
+    return _("As 1234.50: a point before the decimals, and no other sign.")
+
+
+def readable(value: Any, control: Control) -> str:
+    """A number of a field as the page's language writes it; empty for what is no number."""
+    number = number_or_none(value) if control in (Control.INTEGER, Control.NUMBER, Control.DECIMAL) else None
+    return "" if number is None else figure(number)
 
 
 def _read_date(text: str, slot: Slot) -> str:

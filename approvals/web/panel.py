@@ -27,7 +27,7 @@ from approvals.states import Kind, Risk, Status, Verdict
 from approvals.votes import proof_needed
 from approvals.web import display, queue
 from approvals.web.choices import choices_of
-from approvals.web.forms import ArgumentsForm, form_for
+from approvals.web.forms import ArgumentsForm, form_for, readable
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.previewing import render_preview
 from approvals.web.reading import state_of, vote_words
@@ -257,10 +257,14 @@ def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
         "field": bound,
         "label": bound.label,
         "asked": "\n".join(map(str, asked)),
-        "asked_words": ", ".join(labels.get(str(key), str(key)) for key in asked),
+        "asked_words": _readable(form, bound) or ", ".join(labels.get(str(key), str(key)) for key in asked),
         "is_changed": form.is_bound and bound.name in form.changed_data,
         "is_group": bound.use_fieldset,
     }
+
+
+def _readable(form: ArgumentsForm, bound: BoundField) -> str:
+    return readable(bound.initial, form.slots[bound.name].control)
 
 
 def _next(user: User, approval: Approval) -> dict[str, Any] | None:
