@@ -27,4 +27,4 @@ def later(words: Callable[[], str]) -> str:
     return cast(str, _lazily(words))
 
 
-_lazily = lazy(lambda words: words(), str)
+_lazily: Callable[[Callable[[], str]], object] = lazy(lambda words: words(), str)

@@ -58,5 +58,5 @@ def translate() -> None:
             if "verbose_name_plural" not in options.original_attrs:
                 options.verbose_name_plural = gettext_lazy(plural)
         for field in (*options.local_fields, *options.local_many_to_many):
-            if field._verbose_name is None:
+            if field._verbose_name is None:  # type: ignore[attr-defined]  # what the model itself names; the stubs leave it out
                 field.verbose_name = gettext_lazy(str(field.verbose_name))

@@ -56,7 +56,7 @@ def speak(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[
     def answer(request: HttpRequest) -> HttpResponseBase:
         language = language_for(request)
         with translation.override(language):
-            request.LANGUAGE_CODE = language  # type: ignore[attr-defined]  # as Django's own middleware does
+            request.LANGUAGE_CODE = language  # as Django's own middleware does
             response = get_response(request)
             patch_vary_headers(response, ("Accept-Language",))
             response.headers.setdefault("Content-Language", language)

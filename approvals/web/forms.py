@@ -295,8 +295,9 @@ def _notation(slot: Slot) -> str:
 
 
 def readable(value: Any, control: Control) -> str:
-    """A number of a field as the page's language writes it; empty for what is no number."""
-    number = number_or_none(value) if control in (Control.INTEGER, Control.NUMBER, Control.DECIMAL) else None
+    """A number of a field as the page's language writes it; empty for what is no number, and for a whole one: that may be a
+    name, such as the number of an order, and only digits are taken for it."""
+    number = number_or_none(value) if control in (Control.NUMBER, Control.DECIMAL) else None
     return "" if number is None else figure(number)
 
 

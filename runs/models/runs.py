@@ -57,7 +57,7 @@ class Run(models.Model):
     limits = models.JSONField(default=dict)
     config = models.JSONField(default=dict, help_text=_("{configurable, tags, metadata}, over those of the agent."))
     context = models.JSONField(default=dict, help_text=_("Values for the graph's context, over those of the agent."))
-    scope = models.JSONField(default=dict, help_text='What it is about, such as {"customer": 17}.')
+    scope = models.JSONField(default=dict, help_text=_('What it is about, such as {"customer": 17}.'))
     tools = models.JSONField(null=True, help_text=_("Names of the tools that it may use; null: all of its agent."))
     counters = models.JSONField(default=dict)
     attempt = models.PositiveIntegerField(default=0)

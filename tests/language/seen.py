@@ -3,8 +3,11 @@
 import re
 from html.parser import HTMLParser
 
+# Names, addresses and digests; what is typed or stored, and shown as it is.
 ALLOWED = re.compile(
-    r"AgentDesk|UTC|English|Deutsch|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{4}…[0-9a-f]{4}\b|\b0x[0-9a-f]+\b|https?://\S+|\S+@\S+"
+    r"AgentDesk|UTC|English|Deutsch|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{4}…[0-9a-f]{4}\b|sha256:[0-9a-f]+…?|https?://\S+|\S+@\S+"
+    r"|risk:high tool:refund arg\.amount>200 waiting>1h|\([a-z-]+\)$|^(?:pending|decided|expired|web)$"
+    r"|^(?:Authenticators?|User sessions?|Search|True|False)$"  # packages that have not given these to translators
 )
 _UNSEEN = frozenset({"script", "style", "code", "pre", "kbd", "template"})  # machine text is shown as such
 _ENDLESS = frozenset({"input", "img", "br", "hr", "meta", "link", "use", "rect", "col"})
@@ -30,6 +33,7 @@ class Seen(HTMLParser):
         if tag in _ENDLESS:
             return
         is_data = tag in _UNSEEN or "data" in given or given.get("id") == "id_time_zone" or tag == "textarea"
+        is_data = is_data or "json" in (given.get("class") or "").split()
         self._open.append((tag, is_data))
         self._skip += is_data
 
