@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils import timezone, translation
 
+from agentdesk.english import in_english
 from agentdesk.live import registry
 from agentdesk.notices import outbox, subjects, wording
 from agentdesk.notices.models import Delivery, Event, Subscription
@@ -64,12 +65,13 @@ def _post(subscription: Subscription, delivery: Delivery) -> Answer:
         "Content-Type": "application/json", "Accept-Encoding": "identity", "Connection": "close",
         "User-Agent": f"AgentDesk/{settings.VERSION}",
     }  # fmt: skip
-    with translation.override(settings.DESK_LANGUAGE):
-        if subscription.kind == Subscription.Kind.SLACK:
+    if subscription.kind == Subscription.Kind.SLACK:
+        with translation.override(settings.DESK_LANGUAGE):
             body = wording.slack_body(delivery.announcement)
-        else:
-            body = wording.webhook_body(delivery.announcement)
-            given |= headers(subscription, str(delivery.pk), body, timezone.now())
+    else:
+        body = wording.webhook_body(delivery.announcement)
+        given |= headers(subscription, str(delivery.pk), body, timezone.now())
+    with in_english():  # what comes of it is stored
         return post(subscription.url, body, given)
 
 

@@ -19,6 +19,7 @@ from approvals.web.fragments import render_row
 from tests.approvals.cast import entries, make_approval, make_team, make_user, post
 from tests.cast import Api
 from tests.language.conftest import wide
+from tests.notices.conftest import run_all, write_to
 
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
 
@@ -195,6 +196,23 @@ def test_people_are_invited_in_their_own_language(german, english, wide_letters)
         invite(german, actor=Actor.of(english))
     assert mail.outbox[0].subject == f"{wide('Your access to AgentDesk')}"
     assert wide("The link works once.") in mail.outbox[0].body
+
+
+def test_people_are_written_to_in_their_own_language(team, german, english, wide_letters, settings):
+    settings.NOTICES_MAIL = True
+    english.email = "emil@example.org"
+    english.save()
+    for person in (german, english):
+        write_to(person)
+    make_approval(team, risk="high")
+    run_all()
+    subjects = {message.to[0]: message.subject for message in mail.outbox}
+    bodies = {message.to[0]: message.body for message in mail.outbox}
+    assert subjects["emil@example.org"] == "High risk: Issue refund waits for people"
+    assert "Nothing can be decided by answering" in bodies["emil@example.org"]
+    (of_german,) = (address for address in subjects if address != "emil@example.org")
+    assert subjects[of_german] == f"{wide('High')} {wide('risk')}: Issue refund {wide('waits for people')}"
+    assert wide("Nothing can be decided by answering") in bodies[of_german]
 
 
 def test_a_new_password_is_written_about_in_the_language_of_its_owner(german, wide_letters):
