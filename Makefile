@@ -11,7 +11,7 @@ CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /
 CHECK_ENV := DATABASE_URL=postgresql://agentdesk_app:x@127.0.0.1:1/agentdesk DATABASE_OWNER_URL=postgresql://agentdesk_owner:x@127.0.0.1:1/agentdesk \
 	REDIS_URL=redis://127.0.0.1:1/0 SECRET_KEY=only-for-checks-Pq7Rw2Zt9Yk4Lm6Nc8Vb3Xs5Dg1Hj0Fa-Tz AGENTDESK_STATE_DIR=$(CURDIR)/.agentdesk/check
 
-.PHONY: run test check lint types imports migrations templates deploy audit bench faults lock clean venv dev bench-packages browser
+.PHONY: run test check lint types imports migrations templates messages deploy audit bench faults lock clean venv dev bench-packages browser
 
 run: venv
 	@PORT='$(PORT)' exec $(PY) -m agentdesk.embedded
@@ -36,6 +36,10 @@ migrations: dev
 
 templates: dev
 	@$(PY) -m djlint --lint --quiet templates
+
+# Brings the catalogues of translations up to date and compiles them; needs GNU gettext (Debian: apt-get install gettext).
+messages: dev
+	@$(CHECK_ENV) $(PY) -m tests.language.catalogue
 
 # The system checks as a production installation meets them.
 deploy: dev

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
@@ -60,7 +61,7 @@ def _failure(request: HttpRequest, status: int, code: str, message: str, **facts
 
 @api.exception_handler(AuthenticationError)
 def _not_signed_in(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    message = "Send a valid token: Authorization: Bearer TOKEN."
+    message = _("Send a valid token: Authorization: Bearer TOKEN.")
     response = _failure(request, 401, "not_authenticated", message)
     response["WWW-Authenticate"] = "Bearer"
     return response
@@ -78,7 +79,7 @@ def _run_error(request: HttpRequest, error: RunError) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    return _failure(request, 404, "not_found", "There is no such thing here, or it is not yours to see.")
+    return _failure(request, 404, "not_found", _("There is no such thing here, or it is not yours to see."))
 
 
 @api.exception_handler(BadCursor)
@@ -97,12 +98,12 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         # The body's first part is only the name of a Python parameter.
         field = ".".join(str(part) for part in (path[1:] if source == "body" else path))
         errors.setdefault(field, []).append(problem["msg"])
-    return _failure(request, 422, "invalid", "The request is not valid.", errors=errors)
+    return _failure(request, 422, "invalid", _("The request is not valid."), errors=errors)
 
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    message = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+    message = _("The request is larger than %(most)s bytes.") % {"most": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
     return _failure(request, 413, "too_large", message)
 
 
@@ -115,4 +116,4 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 @api.exception_handler(Exception)
 def _broken(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return _failure(request, 500, "internal", "The desk failed to do that. The log says why.")
+    return _failure(request, 500, "internal", _("The desk failed to do that. The log says why."))

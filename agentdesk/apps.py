@@ -6,8 +6,9 @@ class AgentDeskConfig(AppConfig):
     name = "agentdesk"
 
     def ready(self) -> None:
-        from agentdesk import checks, faults  # noqa: F401 - checks registers the system checks
+        from agentdesk import checks, faults, names  # noqa: F401 - checks registers the system checks
 
+        names.translate()
         faults.switch_on()
 
 

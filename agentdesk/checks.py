@@ -63,6 +63,17 @@ def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 
 @register
+def check_language(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Who has not said which language they read would be written to in one that there is not."""
+    if settings.DESK_LANGUAGE in dict(settings.LANGUAGES):
+        return []
+    hint = f"There are: {', '.join(dict(settings.LANGUAGES))}."
+    return [
+        Error(f"DESK_LANGUAGE is {settings.DESK_LANGUAGE!r}, which the desk does not speak.", hint=hint, id="agentdesk.E022")
+    ]
+
+
+@register
 def check_hold_seconds(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """A setting that names no risk, or no seconds, would hold nothing, and nobody would know."""
     wrong = [

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from agentdesk.api import api
 from agentdesk.health import healthz, readyz
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("language/", set_language, name="language"),
     path("audit/", include("agentdesk.audit.urls")),
     path("profile/notifications/", include("agentdesk.notices.urls")),
     path("profile/", include("agentdesk.people.urls")),

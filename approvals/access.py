@@ -8,6 +8,7 @@ from allauth.mfa.models import Authenticator
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from agentdesk.english import later
 from agentdesk.people.models import Membership, Role, Team, User
 from approvals.models import Approval
 
@@ -47,19 +48,20 @@ def reviewing_names(approval: Approval) -> list[str]:
 
 
 def why_not(user: User, approval: Approval) -> str | None:
-    """Why this user may not decide this approval; None when they may."""
+    """Why this user may not decide this approval; None when they may. It is for the screen and for the record."""
     if not user.is_active:
-        return _("Your account is switched off.")
+        return later(lambda: _("Your account is switched off."))
     if user.is_service:
-        return _("A service account never decides.")
+        return later(lambda: _("A service account never decides."))
     if not user.team_ids(Role.REVIEWER) & approval.reviewing_teams():
-        return _("Only reviewers of %(teams)s decide this.") % {"teams": ", ".join(reviewing_names(approval))}
+        names = ", ".join(reviewing_names(approval))
+        return later(lambda: _("Only reviewers of %(teams)s decide this.") % {"teams": names})
     if approval.requester_id == user.pk and not approval.requirements.get("self_approval"):
-        return _("You asked for this yourself, so somebody else decides.")
+        return later(lambda: _("You asked for this yourself, so somebody else decides."))
     if approval.owner_id == user.pk and not approval.requirements.get("self_approval"):
-        return _("You answer for this agent, so somebody else decides.")
+        return later(lambda: _("You answer for this agent, so somebody else decides."))
     if approval.requirements.get("second_factor") and not has_second_factor(user):
-        return _("This needs a second factor. Set one up in your profile first.")
+        return later(lambda: _("This needs a second factor. Set one up in your profile first."))
     return None
 
 

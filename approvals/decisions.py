@@ -7,11 +7,11 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor
 from agentdesk.digests import encode
+from agentdesk.english import in_english
 from agentdesk.ids import new_id
 from agentdesk.people.models import User
 from approvals import access, holding, moves
@@ -71,7 +71,9 @@ def decide(approval_id: UUID | str, *, actor: Actor, **post: Unpack[Post]) -> Ou
         try:
             outcome = _cast(approval, vote)
         except NotAllowed as error:
-            moves.enter(approval, "approval.refused", actor=actor, after={"verdict": vote.verdict, "because": str(error)})
+            with in_english():
+                because = str(error)
+            moves.enter(approval, "approval.refused", actor=actor, after={"verdict": vote.verdict, "because": because})
             refusal = error
         except Expired as error:
             _expire(approval)
@@ -124,8 +126,7 @@ def recall(approval_id: UUID | str, *, actor: Actor) -> Approval:
         or decision.release_at <= timezone.now()
     ):
         raise Released
-    because = _("{who} took the decision back.").format(who=actor.label)
-    return reopen(approval.pk, because, actor, action="approval.recalled")
+    return reopen(approval.pk, f"{actor.label} took the decision back.", actor, action="approval.recalled")
 
 
 def _lock(approval_id: UUID | str, user: User) -> Approval:

@@ -1,91 +1,82 @@
-"""What can go wrong with an approval. The docstring of an error is its message; ``status`` is its HTTP answer."""
+"""What can go wrong with an approval. ``text`` is what people read, in their own language; ``code`` is for programs and
+``status`` the HTTP answer."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
+
+from agentdesk.english import later
 
 if TYPE_CHECKING:
     from approvals.models import Approval, Decision
 
 
 class ApprovalError(Exception):
-    """The approval could not be changed."""
-
+    text = _("The approval could not be changed.")
     code: ClassVar[str] = "approval_error"
     status: ClassVar[int] = 409
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message or _(" ".join((self.__doc__ or "").split())))
+        super().__init__(message or self.text)  # each time it is read, in the language of whoever reads it
 
 
 class NotFound(ApprovalError):
-    """There is no such approval."""
-
+    text = _("There is no such approval.")
     code = "not_found"
     status = 404
 
 
 class UnknownAgent(ApprovalError):
-    """There is no agent of that name."""
-
+    text = _("There is no agent of that name.")
     code = "unknown_agent"
     status = 404
 
 
 class NotAllowed(ApprovalError):
-    """You may not decide this."""
-
+    text = _("You may not decide this.")
     code = "not_allowed"
     status = 403
 
 
 class NotProved(NotAllowed):
-    """Confirm first that it is you; then decide again. What you typed is kept."""
-
+    text = _("Confirm first that it is you; then decide again. What you typed is kept.")
     code = "not_proved"
 
 
 class Expired(ApprovalError):
-    """Nobody decided in time: this has expired."""
-
+    text = _("Nobody decided in time: this has expired.")
     code = "expired"
 
 
 class KeyReused(ApprovalError):
-    """This request key belongs to another question."""
-
+    text = _("This request key belongs to another question.")
     code = "key_reused"
 
 
 class Consumed(ApprovalError):
-    """The decision was already carried out."""
-
+    text = _("The decision was already carried out.")
     code = "consumed"
 
 
 class Released(ApprovalError):
-    """This decision is not held any more: it cannot be taken back."""
-
+    text = _("This decision is not held any more: it cannot be taken back.")
     code = "released"
 
 
 class Taken(ApprovalError):
-    """Somebody else was first."""
-
+    text = _("Somebody else was first.")
     code = "taken"
 
 
 class TooLarge(ApprovalError):
-    """The question is too large."""
-
+    text = _("The question is too large.")
     code = "too_large"
     status = 413
 
 
 class NotCurrent(ApprovalError):
-    """This has changed since it was shown. Look at it again, then decide."""
-
+    text = _("This has changed since it was shown. Look at it again, then decide.")
     code = "not_current"
 
     def __init__(self, approval: "Approval", message: str = "") -> None:
@@ -100,8 +91,9 @@ class AlreadyDecided(ApprovalError):
 
     def __init__(self, approval: "Approval", decision: "Decision") -> None:
         when = decision.decided_at.strftime("%Y-%m-%d %H:%M:%S")
+        who = decision.decided_by_label
         text = _("Already decided: {verdict} by {who} at {when} UTC.")
-        super().__init__(text.format(verdict=decision.get_verdict_display(), who=decision.decided_by_label, when=when))
+        super().__init__(later(lambda: text.format(verdict=decision.get_verdict_display(), who=who, when=when)))
         self.approval = approval
         self.decision = decision
 

@@ -106,7 +106,7 @@ def withdraw(approval_id: UUID | str, actor: Actor, reason: str = "") -> bool:
     before = approval.status
     if before not in (Status.PENDING, Status.HELD):
         return False
-    _void(approval, reason or _("Withdrawn by its asker."), actor)
+    _void(approval, reason or "Withdrawn by its asker.", actor)
     if not moves.move(approval, Status.WITHDRAWN):
         return False
     moves.conclude(approval, Verdict.WITHDRAW, actor=actor, handed_over=True, message=reason)
@@ -125,7 +125,7 @@ def supersede(approval_id: UUID | str, actor: Actor, reason: str = "") -> bool:
     _refuse_if_consumed(approval)
     if not moves.move(approval, Status.SUPERSEDED):
         return False
-    _void(approval, reason or _("Superseded."), actor)
+    _void(approval, reason or "Superseded.", actor)
     moves.enter(
         approval, "approval.superseded", actor=actor, before={"status": before}, after={"status": Status.SUPERSEDED},
         content={"reason": reason},

@@ -258,7 +258,7 @@ def _decide(standing: StandingApproval, approval: Approval, amount: Decimal | No
     enter("standing.used", standing, actor, {"approval": approval.pk, "use": standing.uses + 1, "amount": amount})
     outcome = decide(
         approval.pk, actor=actor, verdict=Verdict.APPROVE, digest=approval.digest, version=approval.version,
-        message=_("Approved in advance: %(reason)s") % {"reason": standing.reason},
+        message=f"Approved in advance: {standing.reason}",
     )  # fmt: skip
     if outcome.decision is None:
         raise RuntimeError(f"approval {approval.pk} needs more than the word of one reviewer")

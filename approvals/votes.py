@@ -14,6 +14,7 @@ from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor
 from agentdesk.digests import action_digest, decode
 from agentdesk.digests import digest as digest_of
+from agentdesk.english import later
 from agentdesk.people.models import User
 from agentdesk.people.proofs import SECOND
 from approvals import access, answers
@@ -89,7 +90,7 @@ def check_person(approval: Approval, vote: Vote) -> None:
     """Raises NotAllowed where this person may not decide, or not this way."""
     reason = access.why_not(vote.user, approval)
     if reason is None and approval.requirements.get("second_factor") and vote.actor.via != AuditEntry.Via.WEB:
-        reason = _("This needs a second factor, so it is decided in the browser.")
+        reason = later(lambda: _("This needs a second factor, so it is decided in the browser."))
     if reason is not None:
         raise NotAllowed(reason)
 
@@ -174,8 +175,9 @@ def united(approval: Approval, verdict: str, wanted: Mapping[str, Any], rules: l
         in_force = [rule for rule in rules if rule["matched"] and rule["mode"] == Rule.Mode.ACTIVE]
         names = ", ".join(rule["name"] for rule in in_force if rule["verdict"] == Effect.DENY)
         if not names:
-            raise NotAllowed(_("With the changed arguments the call goes beyond what its run or its tool may reach."))
-        raise NotAllowed(_("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names})
+            beyond = later(lambda: _("With the changed arguments the call goes beyond what its run or its tool may reach."))
+            raise NotAllowed(beyond)
+        raise NotAllowed(later(lambda: _("Rule “%(rule)s” denies this with the changed arguments.") % {"rule": names}))
     if verdict == Effect.ALLOW:
         return unite([approval.requirements])
     return unite([approval.requirements, freeze(wanted, approval.team_id)])

@@ -1,6 +1,7 @@
 import os
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 # Before LangGraph is imported: graphs then know their own state types, and checkpoints rebuild no others (CVE-2026-28277).
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
@@ -8,6 +9,7 @@ os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 
 class RunsConfig(AppConfig):
     name = "runs"
+    verbose_name = _("Runs")
 
     def ready(self) -> None:
         from approvals import sources

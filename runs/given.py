@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
+from agentdesk.figures import figure
 from runs.errors import InputTooLarge, InvalidInput
 from runs.models import Run
 
@@ -24,18 +26,21 @@ def check(config: Any, context: Any) -> None:
     """Raises InvalidInput for what is no ``{"configurable": {…}, "tags": […], "metadata": {…}}``, or no mapping as context;
     InputTooLarge."""
     if not isinstance(config, dict) or not isinstance(context, dict):
-        raise InvalidInput("Config and context are JSON objects.")
+        raise InvalidInput(_("Config and context are JSON objects."))
     if unknown := sorted(set(config) - set(PARTS)):
-        raise InvalidInput(f"A config has {', '.join(PARTS)}; not {', '.join(unknown)}.")
+        raise InvalidInput(
+            _("A config has %(known)s; not %(others)s.") % {"known": ", ".join(PARTS), "others": ", ".join(unknown)}
+        )
     configurable, tags, metadata = config.get("configurable", {}), config.get("tags", []), config.get("metadata", {})
     if not isinstance(configurable, dict) or not isinstance(metadata, dict):
-        raise InvalidInput("configurable and metadata are JSON objects.")
+        raise InvalidInput(_("configurable and metadata are JSON objects."))
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise InvalidInput("tags is a list of texts.")
+        raise InvalidInput(_("tags is a list of texts."))
     if taken := sorted(key for key in configurable if key in RESERVED or key.startswith("__")):
-        raise InvalidInput(f"The desk itself sets {', '.join(taken)}.")
+        raise InvalidInput(_("The desk itself sets %(names)s.") % {"names": ", ".join(taken)})
     if len(json.dumps([config, context])) > settings.INPUT_MAX_BYTES:
-        raise InputTooLarge(f"Config and context have more than {settings.INPUT_MAX_BYTES:,} bytes.")
+        told = _("Config and context have more than %(most)s bytes.")
+        raise InputTooLarge(told % {"most": figure(settings.INPUT_MAX_BYTES)})
 
 
 def config_of(run: Run) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from agentdesk import faults
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import encode
+from agentdesk.figures import figure
 from agentdesk.live.push import hint, push
 from approvals import handover, requests
 from approvals.errors import Consumed
@@ -72,13 +74,14 @@ def start(
     agents = Agent.objects.select_related("team").annotate(halted=Exists(Halt.standing()))
     agent: Any = agents.filter(slug=agent_slug).first()
     if agent is None or (actor.user is not None and not may_start(actor.user, agent)):
-        raise UnknownAgent(f"There is no agent {agent_slug!r}.")
+        raise UnknownAgent(_("There is no agent “%(agent)s”.") % {"agent": agent_slug})
     if agent.halted:
-        raise AgentUnavailable("The desk is switched off.")
+        raise AgentUnavailable(_("The desk is switched off."))
     if not agent.enabled:
-        raise AgentUnavailable("This agent is switched off.")
+        raise AgentUnavailable(_("This agent is switched off."))
     if agent.load_error:
-        raise AgentUnavailable(f"This agent cannot be loaded: {agent.load_error.strip().splitlines()[-1]}")
+        why = agent.load_error.strip().splitlines()[-1]
+        raise AgentUnavailable(_("This agent cannot be loaded: %(why)s") % {"why": why})
     _check_input(run_input)
     given.check(config or {}, context or {})
     if wrong := scope_problems({} if scope is None else scope, tools):
@@ -163,7 +166,7 @@ def continue_(run_id: UUID, *, actor: Actor, more: Mapping[str, Any] | None = No
         counters={**run.counters, "deaths": 0, "returned": 0, "recount": True}, limits=granted,
     )  # fmt: skip
     if not moved:
-        raise NotEnded("Only a run that failed or was stopped can be continued.")
+        raise NotEnded(_("Only a run that failed or was stopped can be continued."))
     _record(run, "run.continued", actor, before={"status": run.status, "reason": run.stop_reason},
             after={"status": RunStatus.QUEUED, **({"more": limits.as_json(more)} if more else {})})  # fmt: skip
     hint(ADVANCE, str(run.pk))
@@ -211,9 +214,9 @@ def fork(
     parent = _operable(run_id, actor)
     _refuse_undo(parent)
     if Halt.standing().exists():
-        raise AgentUnavailable("The desk is switched off.")
+        raise AgentUnavailable(_("The desk is switched off."))
     if not parent.agent.enabled:
-        raise AgentUnavailable("This agent is switched off.")
+        raise AgentUnavailable(_("This agent is switched off."))
     if run_input is not None:
         _check_input(run_input)
     threads.hold(parent.pk)
@@ -257,7 +260,7 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
         status=RunStatus.QUEUED, wanted=F("wanted") + 1, revision=F("revision") + 1, **fields
     )
     if not moved:
-        raise NotLive("Only a run that waits for people or has succeeded takes new input.")
+        raise NotLive(_("Only a run that waits for people or has succeeded takes new input."))
     for approval in _unanswered(run_id):
         requests.supersede(approval.pk, actor, "The run was given new input.")
     calls.withdraw_open(run)
@@ -272,7 +275,7 @@ def give_input(run_id: UUID, run_input: Any, *, actor: Actor) -> Run:
 def _refuse_undo(run: Run) -> None:
     """An undo is one call: it is asked for again, not continued. Raises NotOffered."""
     if run.undoes_id is not None:
-        raise NotOffered("This run undoes a call. Ask for the undo again on the page of the run that made the call.")
+        raise NotOffered(_("This run undoes a call. Ask for the undo again on the page of the run that made the call."))
 
 
 def _unanswered(run_id: UUID) -> QuerySet[Approval]:
@@ -343,13 +346,14 @@ def _options(run: Run) -> dict[str, Any]:
 
 def _check_input(run_input: Any) -> None:
     if run_input is None:
-        raise InvalidInput("The input is missing.")
+        raise InvalidInput(_("The input is missing."))
     try:
         size = len(json.dumps(run_input, ensure_ascii=True))
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"The input is not JSON: {error}") from error
+        raise InvalidInput(_("The input is not JSON: %(what)s") % {"what": error}) from error
     if size > settings.INPUT_MAX_BYTES:
-        raise InputTooLarge(f"The input has {size:,} bytes; at most {settings.INPUT_MAX_BYTES:,} are taken.")
+        told = _("The input has %(size)s bytes; at most %(most)s are taken.")
+        raise InputTooLarge(told % {"size": figure(size), "most": figure(settings.INPUT_MAX_BYTES)})
 
 
 def _operable(run_id: UUID, actor: Actor) -> Run:

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from agentdesk.english import in_english
 from runs.errors import InvalidLimit
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ PLACES_MOST, PLACES = 12, 6  # before and after the point
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``label`` names it with its unit, in a form. ``reached`` says what happened, with ``%(limit)s`` for the number."""
+    """``name`` is what is counted. ``label`` names it with its unit, in a form. ``reached`` says what happened, with
+    ``%(limit)s`` for the number."""
 
+    name: "Promise"
     label: "Promise"
     reached: "Promise"
     is_money: bool = False
@@ -42,45 +45,62 @@ class Limit:
 
 LIMITS: dict[str, Limit] = {
     "supersteps": Limit(
+        gettext_lazy("supersteps"),
         gettext_lazy("Most steps of the graph, without a pause"),
         gettext_lazy("Its graph made %(limit)s steps without a pause."),
     ),
     "model_calls": Limit(
-        gettext_lazy("Most model calls"), gettext_lazy("It has made as many model calls as it may: %(limit)s.")
+        gettext_lazy("model calls"),
+        gettext_lazy("Most model calls"),
+        gettext_lazy("It has made as many model calls as it may: %(limit)s."),
     ),
-    "tool_calls": Limit(gettext_lazy("Most tool calls"), gettext_lazy("It has made as many tool calls as it may: %(limit)s.")),
+    "tool_calls": Limit(
+        gettext_lazy("tool calls"),
+        gettext_lazy("Most tool calls"),
+        gettext_lazy("It has made as many tool calls as it may: %(limit)s."),
+    ),
     "identical_calls": Limit(
+        gettext_lazy("identical calls"),
         gettext_lazy("Most calls of one tool with the same arguments"),
         gettext_lazy(
             "It has called one tool with the same arguments as often as it may: %(limit)s. It seems to go round in circles."
         ),
     ),
     "tokens": Limit(
+        gettext_lazy("tokens"),
         gettext_lazy("Most tokens, read and written"),
         gettext_lazy("Its models have read and written %(limit)s tokens or more."),
     ),
     "cost": Limit(
+        gettext_lazy("cost"),
         gettext_lazy("Most cost of model and tool calls (money, in each currency)"),
         gettext_lazy("Its model and tool calls have cost %(limit)s or more."),
         is_money=True,
     ),
     "output_chars": Limit(
+        gettext_lazy("output characters"),
         gettext_lazy("Largest result of a tool, or text of a model (characters)"),
         gettext_lazy("Something is larger than %(limit)s characters."),
     ),
     "active_seconds": Limit(
-        gettext_lazy("Most seconds of work, waiting not counted"), gettext_lazy("It has worked for %(limit)s seconds.")
+        gettext_lazy("active seconds"),
+        gettext_lazy("Most seconds of work, waiting not counted"),
+        gettext_lazy("It has worked for %(limit)s seconds."),
     ),
     "wall_seconds": Limit(
-        gettext_lazy("Most seconds of work without a pause"), gettext_lazy("It worked for %(limit)s seconds without a pause.")
+        gettext_lazy("wall seconds"),
+        gettext_lazy("Most seconds of work without a pause"),
+        gettext_lazy("It worked for %(limit)s seconds without a pause."),
     ),
     CONCURRENT_RUNS: Limit(
+        gettext_lazy("concurrent runs"),
         gettext_lazy("Most runs at work at the same time; more of them wait in the queue"),
         gettext_lazy("The agent has %(limit)s runs at work."),
         is_of_agent=True,
         is_queue=True,
     ),
     PENDING_APPROVALS: Limit(
+        gettext_lazy("pending approvals"),
         gettext_lazy("Most approvals that wait at the same time, of all its runs"),
         gettext_lazy("As many approvals of its agent wait as may: %(limit)s. It asks for more."),
         is_of_agent=True,
@@ -164,6 +184,11 @@ def own_limits(run: "Run") -> dict[str, Any]:
     return {name: value for name, value in run.limits.items() if name != GRANTED}
 
 
+def name_of(name: str) -> str:
+    """What a limit counts, in words; one that only the code knows by its name there."""
+    return str(LIMITS[name].name) if name in LIMITS else name.replace("_", " ")
+
+
 def field_of(name: str, most: Amount) -> forms.Field:
     """A field for a limit of at most ``most``; empty where nobody sets it."""
     options: dict[str, Any] = {"label": LIMITS[name].label, "max_value": most, "required": False}
@@ -172,8 +197,9 @@ def field_of(name: str, most: Amount) -> forms.Field:
     return forms.IntegerField(min_value=1, **options)
 
 
+@in_english()
 def told(name: str, value: Amount, detail: str = "") -> str:
-    """What was reached and what can be done, for people."""
+    """What was reached and what can be done, for people; it is stored with the run."""
     if name not in LIMITS:
         return _("It reached a limit of the desk: %(name)s, %(value)s.") % {"name": name.replace("_", " "), "value": value}
     words = [str(LIMITS[name].reached) % {"limit": stored(value)}, detail, _("What it has done so far is kept.")]

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.live.push import push
@@ -67,9 +68,9 @@ def erase(run_id: UUID, *, actor: Actor, reason: str) -> Run:
     if not reason.strip():
         raise InvalidReason
     if run.status not in ENDED:
-        raise NotEnded("The run has not ended: cancel it first.")
+        raise NotEnded(_("The run has not ended: cancel it first."))
     if Approval.objects.filter(source=SOURCE, source_ref=str(run.pk), status__in=OPEN).exists():
-        raise NotEnded("A call of this run is still in doubt: somebody has to say what became of it.")
+        raise NotEnded(_("A call of this run is still in doubt: somebody has to say what became of it."))
     now = timezone.now()
     threads.delete(run.thread_id)
     erase_content(SOURCE, str(run.pk))

@@ -34,7 +34,7 @@ class RunSource:
         if run is None:
             return []
         steps = Step.objects.filter(run=run).exclude(kind=StepKind.NODE).order_by("-id")[:STEPS]
-        return [Panel("Run", "runs/_panel.html", {"run": run, "steps": list(reversed(steps))})]
+        return [Panel(_("Run"), "runs/_panel.html", {"run": run, "steps": list(reversed(steps))})]
 
     def preview_answer(self, approval: Approval, decision: Decision) -> Any:
         """What the run will get: for a call, the arguments the tool runs with or the message the model reads; for an agent's
@@ -96,7 +96,10 @@ class RunSource:
             }
             for call in ToolCall.objects.filter(run=run, approval__isnull=False)
         }  # fmt: skip
-        return {"run": {"id": str(run.pk), "status": run.status, "title": str(run)}, "calls": calls}
+        return {
+            "run": {"id": str(run.pk), "status": run.status, "words": run.get_status_display(), "title": str(run)},
+            "calls": calls,
+        }
 
 
 def _id(ref: str) -> UUID:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk.audit.record import Actor, record
 from agentdesk.digests import decode
+from agentdesk.english import in_english
 from agentdesk.live.push import push
 from approvals import requests
 from approvals.models import Tool
@@ -59,7 +60,7 @@ def undo(call_id: UUID, reason: str, *, actor: Actor) -> Run:
         "role": "assistant", "content": said,
         "tool_calls": [{"name": by.name, "args": args, "id": f"undo-{call.pk}", "type": "tool_call"}],
     }  # fmt: skip
-    title = _("Undo %(tool)s") % {"tool": call.tool}
+    title = f"Undo {call.tool}"
     slug, scope = call.run.agent.slug, call.run.scope
     run = lifecycle.start(slug, {"messages": [message]}, actor=actor, scope=scope, undoes=call, title=title[:200])
     _enter("call.undo_asked", call, call.run, actor=actor, after={"by": str(run.pk)}, content={"reason": said, "args": args})
@@ -127,6 +128,7 @@ def arguments(by: Tool, call: ToolCall) -> dict[str, Any]:
     return given
 
 
+@in_english()
 def stale(call_id: UUID) -> str:
     """Why an undo that had leave may not start any more, for the record; empty where it may."""
     call = ToolCall.objects.select_related("run__agent").get(pk=call_id)

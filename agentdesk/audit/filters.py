@@ -5,20 +5,23 @@ from uuid import UUID
 
 from django import forms
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.audit.access import Entries
 from agentdesk.audit.record import ACTIONS
-from agentdesk.templatetags.desk import human
+from agentdesk.templatetags.desk import worded
+
+
+def _acts() -> list[tuple[str, str]]:
+    return [("", gettext("Every act")), *((name, worded(name)) for name in sorted(ACTIONS))]
 
 
 class FilterForm(forms.Form):
     """All fields may be empty. Days are UTC."""
 
     who = forms.CharField(label=_("Who"), required=False, max_length=100)
-    action = forms.ChoiceField(
-        label=_("Act"), required=False, choices=[("", _("Every act")), *((name, human(name)) for name in sorted(ACTIONS))]
-    )
+    action = forms.ChoiceField(label=_("Act"), required=False, choices=_acts)
     on = forms.CharField(label=_("On"), required=False, max_length=200)
     run = forms.UUIDField(label=_("Run"), required=False)
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))

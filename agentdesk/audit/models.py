@@ -8,6 +8,7 @@ which an order by id alone would miss.
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 
@@ -54,7 +55,7 @@ class AuditEntry(models.Model):
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField(db_index=True)
     xid = Xid8Field(db_default=PgCurrentXactId(), editable=False)
-    act = models.UUIDField(help_text="One id for all entries of one act.")
+    act = models.UUIDField(help_text=_("One id for all entries of one act."))
     actor_id = models.UUIDField(null=True)
     actor_label = models.CharField(max_length=200)
     via = models.CharField(max_length=8, choices=Via)

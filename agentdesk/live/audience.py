@@ -17,6 +17,7 @@ from django.utils import translation
 from django.utils.crypto import constant_time_compare
 
 from agentdesk.live import registry
+from agentdesk.people.languages import chosen_by
 from agentdesk.people.models import User
 
 type Topic = tuple[str, str]
@@ -26,11 +27,13 @@ INBOX: Topic = ("inbox", "mine")
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Whose page it is: the user, the session it was opened in, and what the session's hash was then."""
+    """Whose page it is: the user, the session it was opened in, what the session's hash was then, and the language that the
+    browser asks for, empty for none."""
 
     user_id: UUID
     session_key: str
     session_hash: str
+    language: str = ""
 
 
 class Seated(Protocol):
@@ -82,8 +85,8 @@ class Delivery[S: Seated]:
     told: list[tuple[str, str, int]]
 
 
-def admit(session_key: str | None) -> Seat | None:
-    """The seat of whoever is signed in with this session, or None. Changes nothing."""
+def admit(session_key: str | None, language: str = "") -> Seat | None:
+    """The seat of whoever is signed in with this session, in a browser of this language, or None. Changes nothing."""
     if not session_key:
         return None
     session = SessionStore(session_key).load()
@@ -98,7 +101,7 @@ def admit(session_key: str | None) -> Seat | None:
     valid = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
     if not any(constant_time_compare(known, each) for each in valid):
         return None
-    return Seat(user.pk, session_key, user.get_session_auth_hash())
+    return Seat(user.pk, session_key, user.get_session_auth_hash(), language)
 
 
 def still_present[S: Seated](sockets: Collection[S]) -> dict[S, User]:
@@ -142,7 +145,7 @@ def prepare[S: Seated](events: Sequence[tuple[Event, Collection[S]]]) -> Deliver
         for socket in watchers:
             user = present.get(socket)
             if user is not None and (user.pk, *event.subject) in visible:
-                receivers[_language(user)].append(socket)
+                receivers[chosen_by(user) or socket.seat.language or settings.DESK_LANGUAGE].append(socket)
         for language, group in receivers.items():
             with translation.override(language):
                 frame = _frame(event)
@@ -180,7 +183,3 @@ def _frame(event: Event) -> dict[str, Any] | None:
     version, html = rendered
     frame = {"kind": event.kind, "id": event.id, "version": version, "html": html}
     return frame | ({"run": event.run} if event.run else {})
-
-
-def _language(user: User) -> str:
-    return user.language if user.language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

@@ -20,6 +20,7 @@ from django.http.cookie import parse_cookie
 from agentdesk.live.audience import INBOX, Seat, Topic, admit
 from agentdesk.live.hub import HEARTBEAT, hub
 from agentdesk.live.outgoing import Outgoing
+from agentdesk.people.languages import of_browser
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels is
             await self._refuse(WRONG_ORIGIN)
             return
         cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
-        seat = await hub().call(admit, cookies.get(settings.SESSION_COOKIE_NAME))
+        accepted = headers.get(b"accept-language", b"").decode("latin1")
+        language = of_browser(cookies.get(settings.LANGUAGE_COOKIE_NAME, ""), accepted)
+        seat = await hub().call(admit, cookies.get(settings.SESSION_COOKIE_NAME), language)
         if seat is None:
             await self._refuse(SIGNED_OUT)
         elif hub().open_for(seat.user_id) >= SOCKETS_MAX:

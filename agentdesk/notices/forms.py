@@ -45,7 +45,7 @@ class PersonalRulesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic i
 
 
 class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    events = forms.MultipleChoiceField(choices=EVENTS, widget=forms.CheckboxSelectMultiple)
+    events = forms.MultipleChoiceField(label=gettext_lazy("Events"), choices=EVENTS, widget=forms.CheckboxSelectMultiple)
 
     class Meta:
         model = Subscription

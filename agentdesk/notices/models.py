@@ -99,14 +99,14 @@ class Announcement(models.Model):
     hears of it has not been worked out yet."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    key = models.CharField(max_length=200, unique=True, help_text="The same thing is never announced twice.")
+    key = models.CharField(max_length=200, unique=True, help_text=_("The same thing is never announced twice."))
     event = models.CharField(max_length=20, choices=Event)
-    kind = models.CharField(max_length=20, help_text="approval or run; empty for a test.")
+    kind = models.CharField(max_length=20, help_text=_("approval or run; empty for a test."))
     object_id = models.CharField(max_length=64)
-    share = models.PositiveSmallIntegerField(null=True, help_text="Per cent of the time to decide; of due ones.")
+    share = models.PositiveSmallIntegerField(null=True, help_text=_("Per cent of the time to decide; of due ones."))
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
     at = models.DateTimeField()
-    facts = models.JSONField(default=dict, help_text="What is told, as it was when it was spread.")
+    facts = models.JSONField(default=dict, help_text=_("What is told, as it was when it was spread."))
     spread_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -116,7 +116,7 @@ class Announcement(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_event_display()}: {self.facts.get('title', self.object_id)}"
+        return f"{self.event}: {self.facts.get('title', self.object_id)}"  # for the record too, so in no language
 
 
 class Delivery(models.Model):

@@ -11,14 +11,15 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils import timezone, translation
-from django.utils.translation import gettext as _
 
+from agentdesk.english import in_english
 from agentdesk.live import registry
 from agentdesk.notices import outbox, subjects, wording
 from agentdesk.notices.models import Delivery, Event, Subscription
 from agentdesk.notices.posting import Answer, post
 from agentdesk.notices.signing import headers
 from agentdesk.people.absence import is_away
+from agentdesk.people.languages import language_of
 from agentdesk.people.models import User
 
 log = logging.getLogger(__name__)
@@ -65,12 +66,13 @@ def _post(subscription: Subscription, delivery: Delivery) -> Answer:
         "Content-Type": "application/json", "Accept-Encoding": "identity", "Connection": "close",
         "User-Agent": f"AgentDesk/{settings.VERSION}",
     }  # fmt: skip
-    with translation.override(settings.LANGUAGE_CODE):
-        if subscription.kind == Subscription.Kind.SLACK:
+    if subscription.kind == Subscription.Kind.SLACK:
+        with translation.override(settings.DESK_LANGUAGE):
             body = wording.slack_body(delivery.announcement)
-        else:
-            body = wording.webhook_body(delivery.announcement)
-            given |= headers(subscription, str(delivery.pk), body, timezone.now())
+    else:
+        body = wording.webhook_body(delivery.announcement)
+        given |= headers(subscription, str(delivery.pk), body, timezone.now())
+    with in_english():  # what comes of it is stored
         return post(subscription.url, body, given)
 
 
@@ -132,8 +134,7 @@ def _visible(user: User, kind: str, ids: set[str]) -> set[str]:
 
 
 def _write(user: User, deliveries: Sequence[Delivery]) -> Answer:
-    language = user.language if user.language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
-    with translation.override(language):
+    with translation.override(language_of(user)):
         subject, text = wording.mail([each.announcement for each in deliveries], user.zone)
     first = deliveries[0].pk
     message = EmailMessage(
@@ -146,5 +147,4 @@ def _write(user: User, deliveries: Sequence[Delivery]) -> Answer:
     except (OSError, SMTPException) as error:
         log.warning("an e-mail could not be sent", exc_info=True)
         return Answer(None, int((time.monotonic() - began) * 1000), error=f"{type(error).__name__}: {error}"[:300])
-    sent = _("One e-mail with %(count)d notifications.") % {"count": len(deliveries)}
-    return Answer(250, int((time.monotonic() - began) * 1000), text=sent)
+    return Answer(250, int((time.monotonic() - began) * 1000), text=f"One e-mail with {len(deliveries)} notifications.")

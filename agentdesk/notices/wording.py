@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils import dateformat
 from django.utils.translation import gettext as _
 
 from agentdesk.notices.models import Announcement, Event, Level
@@ -121,7 +122,9 @@ def _sentence(announcement: Announcement, told: Told, to_person: bool) -> str:
         case Event.DECIDED:
             return _("%(title)s: %(outcome)s") % named
         case Event.RUN_FAILED:
-            return _("%(title)s: the run %(outcome)s") % named
+            return (
+                _("%(title)s: the run was stopped") if told.outcome == "stopped" else _("%(title)s: the run failed")
+            ) % named
     return told.title
 
 
@@ -129,7 +132,7 @@ def _outcome(outcome: str) -> str:
     words = {
         "approve": _("approved"), "modify": _("approved with changes"), "reject": _("rejected"), "respond": _("answered"),
         "ask": _("sent back with a question"),
-        "expire": _("expired"), "withdraw": _("withdrawn"), "failed": _("failed"), "stopped": _("was stopped"),
+        "expire": _("expired"), "withdraw": _("withdrawn"),
     }  # fmt: skip
     return words.get(outcome, outcome or _("closed"))
 
@@ -138,7 +141,8 @@ def _until(told: Told, zone: ZoneInfo) -> str:
     if not told.due_at:
         return ""
     at = datetime.fromisoformat(told.due_at).astimezone(zone)
-    return _("to be decided by %(at)s") % {"at": f"{at:%Y-%m-%d %H:%M %Z}"}
+    # Translators: how a moment is written in e-mails, in Django's letters for dates: 2026-11-24 13:53 CET
+    return _("to be decided by %(at)s") % {"at": dateformat.format(at, _("Y-m-d H:i T"))}
 
 
 def _text(text: str) -> dict[str, str]:

@@ -13,10 +13,12 @@ from allauth.socialaccount.providers.base import AuthProcess
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.address import client_address
+from agentdesk.people.languages import chosen_by
 from agentdesk.people.models import User
 from agentdesk.people.oidc import bring_in_line, may_come
 from agentdesk.people.sessions import keep_session
@@ -33,6 +35,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             return refusal
         answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return answer
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """In the language of whom it is about, who may have asked from a browser of another."""
+        user = context.get("user")
+        with translation.override((chosen_by(user) if user else "") or translation.get_language()):
+            super().send_mail(template_prefix, email, context)
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Whoever gives the right password stays signed in, also where it is hashed anew meanwhile, with the rounds of a newer

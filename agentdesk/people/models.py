@@ -50,7 +50,7 @@ class User(AbstractUser):
     uses_keys = models.BooleanField(default=True)
     opens_next = models.BooleanField(default=True)
     session_round = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Rises when all sessions of this user end."
+        default=0, editable=False, help_text=_("Rises when all sessions of this user end.")
     )
 
     def __str__(self) -> str:
@@ -164,7 +164,7 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} · {self.team} · {self.get_role_display()}"
+        return f"{self.user} · {self.team} · {Role(self.role).name.capitalize()}"  # for the record too, so in English
 
 
 class Absence(models.Model):

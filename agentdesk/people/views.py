@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agentdesk.audit.record import Actor
 from agentdesk.people.forms import KeysForm, ProfileForm, SwitchesForm, ThemeForm, TokenForm
 from agentdesk.people.keys import FIXED
+from agentdesk.people.languages import of_browser
 from agentdesk.people.models import Membership, Token, User
 from agentdesk.people.profile import change_profile
 from agentdesk.people.proofs import proof_of
@@ -32,12 +34,26 @@ def profile(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(posted, instance=User.objects.get(pk=user.pk), label_suffix="")
     if request.method == "POST" and form.is_valid():
         change_profile(user, form.cleaned_data, actor=Actor.from_request(request))
-        messages.success(request, _("Your profile is saved."))
+        language = form.cleaned_data["language"]
+        accepted = of_browser("", request.headers.get("Accept-Language", ""))
+        with translation.override(language or accepted or settings.DESK_LANGUAGE):  # that of the page to come
+            messages.success(request, _("Your profile is saved."))
         response = redirect("people:profile")
-        if form.cleaned_data.get("language"):
-            response.set_cookie(settings.LANGUAGE_COOKIE_NAME, form.cleaned_data["language"], samesite="Lax")
+        _remember(response, language)
         return response
     return _page(request, form=form, status=422 if request.method == "POST" else 200)
+
+
+def _remember(response: HttpResponse, language: str) -> None:
+    """Let this browser speak the person's language when they are signed out, too; none: what it asks for itself."""
+    if language:
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME, language, max_age=settings.LANGUAGE_COOKIE_AGE,
+            secure=settings.LANGUAGE_COOKIE_SECURE, httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+            samesite="Lax",
+        )  # fmt: skip
+    else:
+        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME, samesite="Lax")
 
 
 @login_required

@@ -3,18 +3,21 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.conf import settings
 from django.db.models import Choices
 from django.templatetags.static import static
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from agentdesk import masking
 from agentdesk.digests import decode
+from agentdesk.figures import figure
 from agentdesk.people.keys import ACTS, FIXED
 from agentdesk.visible import made_visible
 
@@ -103,7 +106,15 @@ def when(at: datetime | None, style: str = "") -> SafeString | str:
     stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     attribute = {"left": "relative", "ago": "relative", "since": "relative", "full": "format", "clock": "format"}.get(style)
     extra = format_html(' data-{}="{}"', attribute, style) if attribute else ""
-    return format_html('<time datetime="{}"{}>{}</time>', stamp, extra, f"{at:%d %b %H:%M:%S} UTC")
+    # Translators: how a moment is written, in Django's letters for dates: 24 Nov 13:53:27
+    text = date_format(at, _("d M H:i:s"))
+    return format_html('<time datetime="{}"{}>{} UTC</time>', stamp, extra, text)
+
+
+@register.filter(name="figure")
+def figure_of(number: int | Decimal) -> str:
+    """A number in digits, as the page's language writes it."""
+    return figure(number)
 
 
 @register.filter
@@ -119,7 +130,7 @@ def span(seconds: float | timedelta | None) -> str:
         return ""
     total = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
     if total < 10:
-        return _("%(n)s s") % {"n": f"{total:.1f}"}
+        return _("%(n)s s") % {"n": figure(Decimal(f"{total:.1f}"))}
     minutes, rest = divmod(int(total), 60)
     hours, minutes_left = divmod(minutes, 60)
     days, hours_left = divmod(hours, 24)
@@ -130,6 +141,23 @@ def span(seconds: float | timedelta | None) -> str:
     if minutes:
         return _("%(m)s min %(s)s s") % {"m": minutes, "s": f"{rest:02}"}
     return _("%(n)s s") % {"n": int(total)}
+
+
+@register.simple_tag
+def spans() -> str:
+    """The words of spans for static/js/time.js, which lets them tick."""
+    words = {
+        "days": _("%(d)s d %(h)s h"), "hours": _("%(h)s h %(m)s min"), "minutes": _("%(m)s min %(s)s s"),
+        "seconds": _("%(n)s s"), "minute": _("%(m)s min"),
+    }  # fmt: skip
+    return json.dumps(words, ensure_ascii=False)
+
+
+@register.simple_block_tag
+def part(content: str) -> SafeString:
+    """``{% part as what %}<b>…</b>{% endpart %}``: marked-up text under a name, to be set into a translated sentence. So its
+    place in the sentence is the translator's to choose."""
+    return mark_safe(content.strip())
 
 
 @register.filter
@@ -159,6 +187,12 @@ def human(name: str) -> str:
     """A name from code as words: ``issue_refund`` becomes ``Issue refund``."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.:/]+", " ", str(name)).strip()
     return words[:1].upper() + words[1:].lower() if words else str(name)
+
+
+@register.filter
+def worded(name: str) -> str:
+    """The same for names of the desk's own, in the reader's language; they are listed for translators where they belong."""
+    return _(human(name))
 
 
 @register.filter
@@ -215,6 +249,7 @@ def is_cut(text: object) -> bool:
 
 
 def _choice(value: Choices | str) -> tuple[str, str]:
-    """The stored word and the shown word of a choice; a bare string is shown with a capital."""
+    """The stored word and the shown word of a choice. A bare string, as the database gives it, is shown with a capital: so the
+    label is written, which is how its translation is found."""
     label = getattr(value, "label", None)
-    return str(value), str(label) if label is not None else str(value).capitalize()
+    return str(value), str(label) if label is not None else _(str(value).capitalize())

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Func, Q
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
@@ -58,7 +59,7 @@ class Approval(models.Model):
     agent = models.SlugField(max_length=64)
     agent_version = models.CharField(max_length=100, blank=True)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="approvals")
-    reviewer_teams = ArrayField(models.UUIDField(), default=list, help_text="Who decides; empty: the team itself.")
+    reviewer_teams = ArrayField(models.UUIDField(), default=list, help_text=_("Who decides; empty: the team itself."))
     action = models.CharField(max_length=200)
     asked_args = models.JSONField()
     args = models.JSONField()
@@ -66,23 +67,25 @@ class Approval(models.Model):
     schema_version = models.CharField(max_length=71, blank=True)
     digest = models.CharField(max_length=71)
     version = models.PositiveIntegerField(default=1)
-    description = models.TextField(blank=True, help_text="The agent's own words: not verified.")
-    reason = models.TextField(blank=True, help_text="Why the agent wants it, in its own words: not verified.")
+    description = models.TextField(blank=True, help_text=_("The agent's own words: not verified."))
+    reason = models.TextField(blank=True, help_text=_("Why the agent wants it, in its own words: not verified."))
     subject = models.TextField(
-        blank=True, help_text="What the run is about, such as the ticket's text: from outside, not verified."
+        blank=True, help_text=_("What the run is about, such as the ticket's text: from outside, not verified.")
     )
     evidence = models.JSONField(
-        default=list, blank=True, help_text="What the agent quotes for it, as {title, quote, url}: its own words, not verified."
+        default=list,
+        blank=True,
+        help_text=_("What the agent quotes for it, as {title, quote, url}: its own words, not verified."),
     )
     alternatives = models.JSONField(
-        default=list, blank=True, help_text="What the agent says it did not choose: its own words, not verified."
+        default=list, blank=True, help_text=_("What the agent says it did not choose: its own words, not verified.")
     )
-    payload = models.JSONField(null=True, help_text="The raw request, for an interrupt.")
+    payload = models.JSONField(null=True, help_text=_("The raw request, for an interrupt."))
     adapter = models.CharField(max_length=40, blank=True)
     allowed = models.JSONField(default=list)
     answer_schema = models.JSONField(null=True)
     response_schema = models.JSONField(
-        null=True, help_text="What the asker itself says about the whole answer, encoded; for an interrupt."
+        null=True, help_text=_("What the asker itself says about the whole answer, encoded; for an interrupt.")
     )
     risk = models.CharField(max_length=8, choices=Risk, default=Risk.MEDIUM)
     effect = models.CharField(max_length=12, blank=True)
@@ -92,20 +95,20 @@ class Approval(models.Model):
     policy_version = models.BigIntegerField(null=True)
     follows = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, related_name="successors",
-        help_text="The question before it in the same run, which a person answered by asking the agent something.",
+        help_text=_("The question before it in the same run, which a person answered by asking the agent something."),
     )  # fmt: skip
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+",
-        help_text="Who answered for the agent when it asked.",
+        help_text=_("Who answered for the agent when it asked."),
     )  # fmt: skip
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     reopened_because = models.TextField(blank=True)
-    revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")
+    revision = models.PositiveBigIntegerField(default=1, help_text=_("Rises with every change of what the screen shows."))
     requested_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
-    escalated_at = models.DateTimeField(null=True, help_text="When another team was asked too, because nobody had decided.")
-    remind_at = models.DateTimeField(null=True, help_text="When reviewers are to be reminded; empty once they were.")
+    escalated_at = models.DateTimeField(null=True, help_text=_("When another team was asked too, because nobody had decided."))
+    remind_at = models.DateTimeField(null=True, help_text=_("When reviewers are to be reminded; empty once they were."))
     reminded_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
 
@@ -187,9 +190,9 @@ class Decision(models.Model):
     approval = models.ForeignKey(Approval, on_delete=models.PROTECT, related_name="decisions")
     version = models.PositiveIntegerField()
     verdict = models.CharField(max_length=8, choices=Verdict)
-    args = models.JSONField(help_text="The final arguments, encoded.")
-    digest = models.CharField(max_length=71, help_text="Action digest of the final arguments.")
-    answer = models.JSONField(null=True, help_text="What a person answered in the tool's stead, encoded.")
+    args = models.JSONField(help_text=_("The final arguments, encoded."))
+    digest = models.CharField(max_length=71, help_text=_("Action digest of the final arguments."))
+    answer = models.JSONField(null=True, help_text=_("What a person answered in the tool's stead, encoded."))
     message = models.TextField(blank=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     decided_by_label = models.CharField(max_length=200)
@@ -201,7 +204,7 @@ class Decision(models.Model):
     seconds_open = models.FloatField(null=True)
     release_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
-    consumed_at = models.DateTimeField(null=True, help_text="When the gate took it for its call; once.")
+    consumed_at = models.DateTimeField(null=True, help_text=_("When the gate took it for its call; once."))
     voided_at = models.DateTimeField(null=True)
     void_reason = models.TextField(blank=True)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
@@ -86,7 +87,7 @@ class Facet(models.Model):
     number = models.DecimalField(max_digits=None, decimal_places=None, null=True)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+", db_index=False)
     risk = models.CharField(max_length=8, choices=Risk)
-    waits = models.BooleanField(help_text="The approval is pending.")
+    waits = models.BooleanField(help_text=_("The approval is pending."))
 
     class Meta:
         indexes: ClassVar = [

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from approvals.models.approvals import Approval
 
@@ -17,8 +18,8 @@ class Preview(models.Model):
     asked_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
     would = models.JSONField(null=True)
-    error = models.JSONField(null=True, help_text="{kind, message, hint}")
-    revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")
+    error = models.JSONField(null=True, help_text=_("{kind, message, hint}"))
+    revision = models.PositiveBigIntegerField(default=1, help_text=_("Rises with every change of what the screen shows."))
 
     def __str__(self) -> str:
         return f"preview of {self.approval_id}"

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode
+from agentdesk.figures import figure
 from approvals.models import Approval, Decision
 from approvals.policy.conditions import number_or_none
 from approvals.states import Kind, Risk, Verdict
@@ -131,9 +132,9 @@ def _unusual(value: Any, text: str, past: Sequence[Any]) -> str:
     numbers = [found for each in past if (found := number_or_none(each)) is not None]
     if number is not None and len(numbers) == len(past):
         if number > max(numbers) and not _is_identifier(past):
-            return _("more than any approved before: at most %(most)s") % {"most": max(numbers)}
+            return _("more than any approved before: at most %(most)s") % {"most": figure(max(numbers))}
         if number < min(numbers) and not _is_identifier(past):
-            return _("less than any approved before: at least %(least)s") % {"least": min(numbers)}
+            return _("less than any approved before: at least %(least)s") % {"least": figure(min(numbers))}
         return ""
     known = {display.as_text(each) for each in past}
     if text not in known and len(known) <= len(past) // 2:

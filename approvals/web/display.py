@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk import masking
 from agentdesk.digests import decode, digest
+from agentdesk.figures import figure
 from agentdesk.templatetags.desk import human
 from approvals.models import Approval
 from approvals.policy.origins import KINDS, Found, Origins
@@ -250,7 +251,8 @@ def _quoted(value: str | int) -> str:
 
 
 def _money(args: Any) -> str:
-    """The amount with its currency, such as ``1,860.00 EUR``; empty where the arguments hold no amount."""
+    """The amount with its currency as the page's language writes it, ``1,860.00 EUR`` or ``1.860,00 EUR``; empty where the
+    arguments hold no amount."""
     if not isinstance(args, Mapping):
         return ""
     name = next((name for name in _MONEY if name in args), None)
@@ -262,8 +264,8 @@ def _money(args: Any) -> str:
         return ""
     if not number.is_finite() or len(str(args[name])) > LONGEST_AMOUNT or abs(number.adjusted()) > LONGEST_AMOUNT:
         return ""
-    places = -int(number.as_tuple().exponent)
-    shown = f"{number:,.{max(2, places)}f}" if "currency" in args or places > 0 else f"{number:,}"
+    is_money = "currency" in args or int(number.as_tuple().exponent) < 0
+    shown = figure(number, 2 if is_money else 0)
     currency = args.get("currency", "")
     return f"{shown} {currency}".strip() if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else shown
 

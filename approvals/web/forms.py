@@ -2,6 +2,11 @@
 
 The promise: what a person does not touch comes back exactly as it was, type and all, so an untouched form gives arguments
 with the same digest. Each field compares what is posted with the text it showed; only a difference is parsed.
+
+Numbers and dates are typed as programs write them, in every language: ``1234.50`` and ``2026-01-31``. So one text means one
+number wherever it is typed, and each field says so. Beside it stands what the page's language makes of the number, and while
+somebody types, what is read. Where a point stands between thousands, as in German, ``1.234`` is refused rather than taken for
+either of what it may mean.
 """
 
 import json
@@ -16,7 +21,9 @@ from django.utils.translation import gettext as _
 
 from agentdesk import masking
 from agentdesk.digests import encode
+from agentdesk.figures import figure
 from approvals import answers
+from approvals.policy.conditions import number_or_none
 from approvals.web.branches import branch_label, branch_of, constants_of
 from approvals.web.references import ABSENT
 from approvals.web.schemas import Branch, Control, Path, Slot, slots_of
@@ -34,7 +41,7 @@ class ArgumentField(forms.Field):
         self.choices = _choices(slot) if slot.control in _CHOOSING else []
         super().__init__(
             label=slot.label,
-            help_text=escape(slot.help),  # agents write it, and forms render it as HTML
+            help_text=" ".join(part for part in (escape(slot.help), _notation(slot)) if part),  # agents write the help: escaped
             required=slot.is_required,
             initial=self.shown(),
             widget=_widget(slot, [(key, label) for key, label, _value in self.choices]),
@@ -285,3 +292,17 @@ def _json_text(value: Any) -> str:
 
 def _even(text: str) -> str:
     return text.replace("\r\n", "\n")
+
+
+def _notation(slot: Slot) -> str:
+    """How a number is typed, where a language may have it otherwise."""
+    if slot.control not in (Control.NUMBER, Control.DECIMAL):
+        return ""
+    return _("As 1234.50: a point before the decimals, and no other sign.")
+
+
+def readable(value: Any, control: Control) -> str:
+    """A number of a field as the page's language writes it; empty for what is no number, and for a whole one: that may be a
+    name, such as the number of an order, and only digits are taken for it."""
+    number = number_or_none(value) if control in (Control.NUMBER, Control.DECIMAL) else None
+    return "" if number is None else figure(number)

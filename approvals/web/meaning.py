@@ -19,6 +19,7 @@ from approvals.models import Approval
 from approvals.policy.requirements import Requirements, freeze
 from approvals.votes import args_from
 from approvals.web import friction
+from approvals.web.forms import UNCHANGED, ArgumentsForm, readable
 from approvals.web.fragments import load
 from approvals.web.panel import modify_form
 from approvals.web.signed_in import signed_in
@@ -26,12 +27,14 @@ from approvals.web.signed_in import signed_in
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """``denied``: why nobody may approve it so. ``lines``: what it needs that it did not need before."""
+    """``denied``: why nobody may approve it so. ``lines``: what it needs that it did not need before. ``read``: how the numbers
+    that were changed are understood."""
 
     denied: str = ""
     lines: list[str] = field(default_factory=list)
     needs_reason: bool = False
     is_known: bool = True  # False: the form cannot be read yet
+    read: list[str] = field(default_factory=list)
 
 
 @signed_in
@@ -53,14 +56,22 @@ def meaning_of(data: Mapping[str, str], approval: Approval) -> Meaning:
     form = modify_form(approval, data)
     if form is None or not form.is_valid():
         return Meaning(is_known=False)
+    read = _numbers(form)
     try:
         needed = required_for(approval, args_from(approval, form.cleaned_args()))
     except InvalidAnswer:
-        return Meaning(is_known=False)  # said at its field, once it is sent
+        return Meaning(is_known=False, read=read)  # said at its field, once it is sent
     except NotAllowed as refused:
-        return Meaning(denied=str(refused), needs_reason=friction.needs_reason(approval))
+        return Meaning(denied=str(refused), needs_reason=friction.needs_reason(approval), read=read)
     lines = _more(freeze(approval.requirements, approval.team_id), needed)
-    return Meaning(lines=lines, needs_reason=needed["message_required"])
+    return Meaning(lines=lines, needs_reason=needed["message_required"], read=read)
+
+
+def _numbers(form: ArgumentsForm) -> list[str]:
+    """The changed numbers as the page's language writes them: what was typed as programs write it is confirmed."""
+    values = ((slot, form.cleaned_data.get(name, UNCHANGED)) for name, slot in form.slots.items())
+    shown = [(slot.label, readable(value, slot.control)) for slot, value in values if value is not UNCHANGED]
+    return [_("%(label)s is read as %(number)s.") % {"label": label, "number": number} for label, number in shown if number]
 
 
 def _more(now: Requirements, then: Requirements) -> list[str]:

@@ -29,7 +29,7 @@ from approvals.votes import proof_needed
 from approvals.web import display, friction, queue
 from approvals.web.choices import choices_of
 from approvals.web.effects import consequences
-from approvals.web.forms import ArgumentsForm, form_for
+from approvals.web.forms import ArgumentsForm, form_for, readable
 from approvals.web.fragments import render_card, votes_counted
 from approvals.web.previewing import render_preview
 from approvals.web.reading import state_of, vote_words
@@ -280,13 +280,17 @@ def _row_of(form: ArgumentsForm, bound: BoundField) -> dict[str, Any]:
         "field": bound,
         "label": bound.label,
         "asked": "\n".join(map(str, asked)),
-        "asked_words": ", ".join(labels.get(str(key), str(key)) for key in asked),
+        "asked_words": _readable(form, bound) or ", ".join(labels.get(str(key), str(key)) for key in asked),
         "is_changed": form.is_bound and bound.name in form.changed_data,
         "is_group": bound.use_fieldset,
         "speaks": slot.control in (Control.BRANCH, Control.ITEM),  # its choices are known by their words only
         "branch": {"of": form.chooser_of(slot.branch).name, "index": slot.branch.index} if slot.branch else None,
         "unit": _unit_of(form, slot),
     }
+
+
+def _readable(form: ArgumentsForm, bound: BoundField) -> str:
+    return readable(bound.initial, form.slots[bound.name].control)
 
 
 def _unit_of(form: ArgumentsForm, slot: Slot) -> dict[str, str] | None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from agentdesk.figures import figure
 from agentdesk.people.models import Team, User
 from approvals.models import Approval, Claim, Snooze
 from approvals.models.approvals import GUEST_TEAMS
@@ -295,7 +296,7 @@ def _capped(parts: list[Part]) -> str:
         return "0"
     first, *others = [part.approvals.order_by().values_list("pk")[: MOST + 1] for part in parts]
     count = first.union(*others, all=True).order_by().count() if others else first.count()
-    return f"{MOST:,}+" if count > MOST else str(count)
+    return f"{figure(MOST)}+" if count > MOST else str(count)
 
 
 def _rows(keys: list[tuple[UUID, int]]) -> dict[UUID, SafeString]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,12 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from agentdesk.digests import decode
+from agentdesk.figures import groups_by_point
 from approvals.texts import is_deep
 from approvals.web.references import ABSENT
 from approvals.web.schemas import INTEGER, NUMBER, Control, Slot
+
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")  # to who groups by points, a thousand and more
 
 
 def _read_text(text: str, slot: Slot) -> str:
@@ -29,7 +33,7 @@ def _read_integer(text: str, slot: Slot) -> int:
 
 
 def _read_number(text: str, slot: Slot) -> Any:
-    exact = _decimal(text)
+    exact = _decimal(text, slot)
     if isinstance(slot.original, Decimal):
         return exact
     return int(exact) if INTEGER.fullmatch(text.strip()) else float(exact)
@@ -37,7 +41,7 @@ def _read_number(text: str, slot: Slot) -> Any:
 
 def _read_decimal(text: str, slot: Slot) -> Any:
     """Money stays text with the decimals it had; where a number was given before, it stays a number."""
-    exact = _decimal(text)
+    exact = _decimal(text, slot)
     if not isinstance(slot.original, str) and slot.original not in (ABSENT, None):
         return _read_number(text, slot)
     asked = slot.original if isinstance(slot.original, str) else ""
@@ -48,9 +52,14 @@ def _read_decimal(text: str, slot: Slot) -> Any:
     return text.strip()
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str, slot: Slot) -> Decimal:
+    """Raises ValidationError for what is no number, and for what another reader would take for another one."""
     if not NUMBER.fullmatch(text.strip()):
         raise ValidationError(_("Write a number such as 1234.50, without separators."))
+    if groups_by_point() and _GROUPED.fullmatch(text.strip()) and not _GROUPED.fullmatch(str(slot.original)):
+        whole, _point, rest = text.strip().partition(".")
+        told = _("%(text)s may be read in two ways. Write %(whole)s for the whole number, %(exact)s for the one with decimals.")
+        raise ValidationError(told, params={"text": text.strip(), "whole": whole + rest, "exact": f"{text.strip()}0"})
     return Decimal(text.strip())
 
 

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -110,14 +111,14 @@ def copy(source: str, target: str, cut: str) -> bool:
     """Copy the thread up to and with ``cut``, without the writes at it. False when there is no such checkpoint. Raises
     NotOffered."""
     if "fork" not in offers():
-        raise NotOffered("The checkpointer of this desk does not copy threads, so runs cannot be forked.")
+        raise NotOffered(_("The checkpointer of this desk does not copy threads, so runs cannot be forked."))
     return _opened(lambda saver: _copy(saver, source, target, cut))
 
 
 def delete(thread_id: str) -> None:
     """Take the thread away. Raises NotOffered."""
     if "retention" not in offers():
-        raise NotOffered("The checkpointer of this desk does not take threads away.")
+        raise NotOffered(_("The checkpointer of this desk does not take threads away."))
     _opened(lambda saver: saver.adelete_thread(thread_id))
 
 

@@ -62,7 +62,7 @@ class Agent(Switched):
         help_text=_("Several questions wait at once, and one of them is decided."),
     )  # fmt: skip
     own_nodes = models.JSONField(
-        default=list, editable=False, help_text="Nodes that run code of their own, which no gate sees."
+        default=list, editable=False, help_text=_("Nodes that run code of their own, which no gate sees.")
     )
     input_untrusted = models.BooleanField(
         _("input is untrusted"), default=True,

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from approvals.models import Approval, Decision, Evaluation
@@ -21,11 +22,11 @@ class ToolCall(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="calls")
-    namespace = models.CharField(max_length=300, blank=True, help_text="Checkpoint namespace without task ids.")
+    namespace = models.CharField(max_length=300, blank=True, help_text=_("Checkpoint namespace without task ids."))
     message_id = models.CharField(max_length=200)
     call_id = models.CharField(max_length=200)
     tool = models.CharField(max_length=200)
-    digest = models.CharField(max_length=71, help_text="Action digest of the asked arguments.")
+    digest = models.CharField(max_length=71, help_text=_("Action digest of the asked arguments."))
     schema_version = models.CharField(max_length=71, blank=True)
     status = models.CharField(max_length=10, choices=CallStatus, default=CallStatus.PROPOSED)
     verdict = models.CharField(max_length=5, choices=Effect)
@@ -39,14 +40,18 @@ class ToolCall(models.Model):
     approved_digest = models.CharField(max_length=71, blank=True)
     executed_args = models.JSONField(null=True)
     executed_digest = models.CharField(max_length=71, blank=True)
-    result = models.JSONField(null=True, help_text="The message or command as the graph got it, serialised.")
-    error = models.JSONField(null=True, help_text="{kind, message, retryable, hint}.")
-    attempt = models.PositiveIntegerField(default=0, help_text="Attempt of the run that executes it.")
+    result = models.JSONField(null=True, help_text=_("The message or command as the graph got it, serialised."))
+    error = models.JSONField(null=True, help_text=_("{kind, message, retryable, hint}."))
+    attempt = models.PositiveIntegerField(default=0, help_text=_("Attempt of the run that executes it."))
     tries = models.PositiveIntegerField(default=0)
-    cost = models.DecimalField(max_digits=18, decimal_places=6, null=True, help_text="Of all tries, as its tool was labelled.")
+    cost = models.DecimalField(
+        max_digits=18, decimal_places=6, null=True, help_text=_("Of all tries, as its tool was labelled.")
+    )
     currency = models.CharField(max_length=12, blank=True)
-    failed_tries = models.JSONField(default=list, help_text="[{try, at, error}] of tries that were followed by another.")
-    revision = models.PositiveBigIntegerField(default=1, editable=False, help_text="Rises with every change; a trigger counts.")
+    failed_tries = models.JSONField(default=list, help_text=_("[{try, at, error}] of tries that were followed by another."))
+    revision = models.PositiveBigIntegerField(
+        default=1, editable=False, help_text=_("Rises with every change; a trigger counts.")
+    )
     proposed_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
@@ -39,31 +40,31 @@ class Run(models.Model):
     agent_version = models.CharField(max_length=100, blank=True)
     status = models.CharField(max_length=9, choices=RunStatus, default=RunStatus.QUEUED)
     stop_reason = models.CharField(max_length=64, blank=True)
-    title = models.CharField(max_length=200, blank=True, help_text="What it is about, taken from its input.")
-    input = models.JSONField(help_text="Encoded.")
-    next_input = models.JSONField(null=True, help_text="New input that the graph has still to be given. Encoded.")
-    next_input_at = models.CharField(max_length=64, blank=True, help_text="Checkpoint that the new input was given at.")
+    title = models.CharField(max_length=200, blank=True, help_text=_("What it is about, taken from its input."))
+    input = models.JSONField(help_text=_("Encoded."))
+    next_input = models.JSONField(null=True, help_text=_("New input that the graph has still to be given. Encoded."))
+    next_input_at = models.CharField(max_length=64, blank=True, help_text=_("Checkpoint that the new input was given at."))
     renew_at = models.CharField(
         max_length=64,
         blank=True,
-        help_text="Checkpoint whose stored answers the graph raises on: it goes on from a fresh copy.",
+        help_text=_("Checkpoint whose stored answers the graph raises on: it goes on from a fresh copy."),
     )
-    output = models.JSONField(null=True, help_text="Encoded.")
-    error = models.JSONField(null=True, help_text="{kind, message}: for everybody.")
-    traceback = models.TextField(blank=True, help_text="For operators only.")
+    output = models.JSONField(null=True, help_text=_("Encoded."))
+    error = models.JSONField(null=True, help_text=_("{kind, message}: for everybody."))
+    traceback = models.TextField(blank=True, help_text=_("For operators only."))
     thread_id = models.CharField(max_length=200, unique=True)
     dry_run = models.BooleanField(default=False)
     limits = models.JSONField(default=dict)
-    config = models.JSONField(default=dict, help_text="{configurable, tags, metadata}, over those of the agent.")
-    context = models.JSONField(default=dict, help_text="Values for the graph's context, over those of the agent.")
-    scope = models.JSONField(default=dict, help_text='What it is about, such as {"customer": 17}.')
-    tools = models.JSONField(null=True, help_text="Names of the tools that it may use; null: all of its agent.")
+    config = models.JSONField(default=dict, help_text=_("{configurable, tags, metadata}, over those of the agent."))
+    context = models.JSONField(default=dict, help_text=_("Values for the graph's context, over those of the agent."))
+    scope = models.JSONField(default=dict, help_text=_('What it is about, such as {"customer": 17}.'))
+    tools = models.JSONField(null=True, help_text=_("Names of the tools that it may use; null: all of its agent."))
     counters = models.JSONField(default=dict)
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.BigIntegerField(null=True)
     wanted = models.PositiveBigIntegerField(default=1)
     dispatched_at = models.DateTimeField(null=True)
-    held_at = models.DateTimeField(null=True, help_text="Since when it waits for room: its agent has runs enough at work.")
+    held_at = models.DateTimeField(null=True, help_text=_("Since when it waits for room: its agent has runs enough at work."))
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_requested_by = models.CharField(max_length=200, blank=True)
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -72,17 +73,17 @@ class Run(models.Model):
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="forks")
     undoes = models.ForeignKey(
         "runs.ToolCall", on_delete=models.PROTECT, null=True, related_name="undos",
-        help_text="The call that it takes back, where it is an undo.",
+        help_text=_("The call that it takes back, where it is an undo."),
     )  # fmt: skip
     parent_checkpoint = models.CharField(max_length=64, blank=True)
-    revision = models.PositiveBigIntegerField(default=1, help_text="Rises with every change of what the screen shows.")
+    revision = models.PositiveBigIntegerField(default=1, help_text=_("Rises with every change of what the screen shows."))
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
     active_seconds = models.FloatField(default=0)
-    pruned_at = models.DateTimeField(null=True, help_text="When its checkpoints were taken away: it cannot go on any more.")
-    erased_at = models.DateTimeField(null=True, help_text="When its content was erased.")
+    pruned_at = models.DateTimeField(null=True, help_text=_("When its checkpoints were taken away: it cannot go on any more."))
+    erased_at = models.DateTimeField(null=True, help_text=_("When its content was erased."))
 
     objects = RunQuerySet.as_manager()
 
@@ -128,7 +129,9 @@ class Step(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     data = models.JSONField(default=dict)
-    revision = models.PositiveBigIntegerField(default=1, editable=False, help_text="Rises with every change; a trigger counts.")
+    revision = models.PositiveBigIntegerField(
+        default=1, editable=False, help_text=_("Rises with every change; a trigger counts.")
+    )
 
     class Meta:
         ordering: ClassVar = ["id"]

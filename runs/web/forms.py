@@ -5,9 +5,9 @@ import math
 from typing import Any, NoReturn
 
 from django import forms
-from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
+from agentdesk.figures import figure
 from approvals.models import Tool
 from approvals.policy.fences import scope_problems
 from runs.errors import InputTooLarge, InvalidInput, RunError
@@ -59,9 +59,7 @@ class StartForm(forms.Form):
         for name in self.limits:
             self.fields[name] = field = field_of(name, most[name])
             field.widget.attrs["class"] = "input"
-            field.help_text = _("For this agent: %(most)s.") % {
-                "most": number_format(most[name], use_l10n=True, force_grouping=True)
-            }
+            field.help_text = _("For this agent: %(most)s.") % {"most": figure(most[name])}
 
     def main_fields(self) -> list[forms.BoundField]:
         return [field for field in self if field.name not in (*self.limits, *ABOUT)]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from agentdesk.live import registry
 from agentdesk.people.models import User
-from agentdesk.templatetags.desk import human
+from runs.limits import name_of
 from runs.models import Run, Step, ToolCall
 from runs.states import LIVE, RunStatus, StepKind
 from runs.web import changes
@@ -113,7 +113,7 @@ def _stopped_because(run: Run) -> str:
     reason, _colon, limit = run.stop_reason.partition(":")
     match reason:
         case "limit":
-            return _("It reached its limit: %(limit)s.") % {"limit": human(limit).lower()}
+            return _("It reached its limit: %(limit)s.") % {"limit": name_of(limit)}
         case "expired":
             return _("Nobody decided in time.")
         case "poison":

@@ -8,11 +8,12 @@ from django.db.models import Q, QuerySet
 
 from agentdesk.audit.access import newest, readable
 from agentdesk.audit.models import AuditEntry
+from agentdesk.figures import figure
 from agentdesk.people.models import Role, User
 from agentdesk.templatetags.desk import plain
 from approvals.models import Approval
 from runs.lifecycle import SOURCE
-from runs.limits import Amount, limits_of
+from runs.limits import Amount, limits_of, name_of
 from runs.models import Agent, Run
 from runs.states import StepKind, StepStatus
 
@@ -23,7 +24,7 @@ ENTRIES = 50
 class Gauge:
     """One limit of a run and how much of it is used."""
 
-    name: str
+    label: str
     used: int
     limit: int
 
@@ -47,7 +48,7 @@ class Cost:
 
     @property
     def text(self) -> str:
-        return format(self.sum.quantize(Decimal("0.000001")).normalize(), "f")
+        return figure(self.sum.quantize(Decimal("0.000001")).normalize())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def spent(run: Run) -> Spent:
         "active_seconds": int(run.active_seconds),
     }
     most = limits_of(run)
-    gauges = [Gauge(name, used[name], int(limit)) for name, limit in most.items() if name in used]
+    gauges = [Gauge(name_of(name), used[name], int(limit)) for name, limit in most.items() if name in used]
     unknown = sum(status == StepStatus.DONE and cost is None for *_tokens, cost, _currency, status in models)
     return Spent(gauges, read, written, [Cost(*one) for one in sorted(sums.items())], most["cost"], unknown)
 

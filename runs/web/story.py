@@ -12,6 +12,7 @@ from agentdesk.templatetags.desk import human
 from approvals.models import Approval, Decision
 from approvals.states import Verdict
 from approvals.web.display import phrase, sentence
+from runs.limits import name_of
 from runs.models import Step
 from runs.states import CallStatus, StepKind, StepStatus
 from runs.web.arguments import Argument, changes
@@ -103,6 +104,12 @@ class Line:
         if said in CallStatus.values:
             return said
         return self.call.call.status if self.call else ""
+
+    @property
+    def limit(self) -> str:
+        """What was at its limit, in words."""
+        words = name_of(str(self.step.data.get("limit") or self.step.name))
+        return words[:1].upper() + words[1:]
 
     @property
     def text(self) -> str:

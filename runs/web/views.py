@@ -24,7 +24,7 @@ from approvals.web.fragments import votes_of
 from approvals.web.reading import state_of as state_of_approval
 from runs import access, lifecycle
 from runs.errors import RunError
-from runs.limits import LIMITS
+from runs.limits import LIMITS, name_of
 from runs.models import Agent, Run
 from runs.states import LIVE, RunStatus
 from runs.web.calls import loaded
@@ -224,7 +224,7 @@ def _panel(request: HttpRequest, run: Run) -> SafeString:
         and run.status in (RunStatus.FAILED, RunStatus.STOPPED)
         and access.may_operate(user, run),
         "may_reask": bool((run.error or {}).get("poisoned")) and access.may_operate(user, run),
-        "limit": limit_of(run),
+        "limit_name": name_of(limit_of(run)),
         "grant": settings.RUN_LIMITS.get(limit_of(run), 0) if access.may_grant(user, run) else 0,
         "grant_step": "any" if limit_of(run) in LIMITS and LIMITS[limit_of(run)].is_money else 1,
         "undoable": undoable(run) if access.may_undo(user, run) else [],

@@ -10,6 +10,7 @@
 const root = document.documentElement;
 const language = root.lang === "en" ? "en-GB" : root.lang; // plain English: day before month, 24 hours
 const zone = root.dataset.zone || undefined;
+const spans = JSON.parse(root.dataset.spans); // the words of spans, by what they begin with
 const SOON_MS = 10 * 60_000;
 
 const parts = (options) => new Intl.DateTimeFormat(language, { hourCycle: "h23", timeZone: zone, ...options });
@@ -22,22 +23,26 @@ const full = parts({
 });
 const ago = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "narrow" });
 
+/** The server's sentence of this name with its numbers set in. */
+const say = (name, numbers) => spans[name].replace(/%\((\w)\)s/g, (_all, letter) => numbers[letter]);
+const two = (number) => String(number).padStart(2, "0");
+
 /** Words of a span: 9 s, 12 min 08 s, 3 h 42 min, 2 d 4 h. */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const [minutes, hours, days] = [Math.floor(seconds / 60), Math.floor(seconds / 3600), Math.floor(seconds / 86400)];
-  if (days) return `${days} d ${hours % 24} h`;
-  if (hours) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
-  if (minutes) return `${minutes} min ${String(seconds % 60).padStart(2, "0")} s`;
-  return `${seconds} s`;
+  if (days) return say("days", { d: days, h: hours % 24 });
+  if (hours) return say("hours", { h: hours, m: two(minutes % 60) });
+  if (minutes) return say("minutes", { m: minutes, s: two(seconds % 60) });
+  return say("seconds", { n: seconds });
 }
 
 /** What is left, without seconds until the last ten minutes. */
 function left(milliseconds) {
-  if (milliseconds <= 0) return root.dataset.ended || "time is up";
+  if (milliseconds <= 0) return root.dataset.ended;
   if (milliseconds < SOON_MS) return span(milliseconds);
   const minutes = Math.floor(milliseconds / 60_000);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return say("minute", { m: minutes });
   return span(milliseconds);
 }
 

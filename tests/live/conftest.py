@@ -20,11 +20,13 @@ QUIET = 0.3  # seconds in which nothing must come
 class Page:
     """One open socket."""
 
-    def __init__(self, client=None, origin=settings.AGENTDESK_URL):
+    def __init__(self, client=None, origin=settings.AGENTDESK_URL, language=""):
         headers = [(b"origin", origin.encode())] if origin is not None else []
         if client is not None:
             cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
             headers.append((b"cookie", cookie.encode()))
+        if language:
+            headers.append((b"accept-language", language.encode()))
         self.socket = WebsocketCommunicator(application, "/ws/live/", headers=headers)
 
     async def open(self, *watch):

@@ -89,3 +89,9 @@ def test_it_makes_no_demo_users_in_somebodys_database(found):
 def test_it_refuses_a_time_zone_that_does_not_exist(settings, zone, ids):
     settings.DESK_TIME_ZONE = zone
     assert [message.id for message in checks.check_time_zone(None)] == ids
+
+
+@pytest.mark.parametrize(("language", "ids"), [("de", []), ("fr", ["agentdesk.E022"]), ("", ["agentdesk.E022"])])
+def test_it_refuses_a_language_that_the_desk_does_not_speak(settings, language, ids):
+    settings.DESK_LANGUAGE = language
+    assert [message.id for message in checks.check_language(None)] == ids
