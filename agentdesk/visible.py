@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from agentdesk.figures import figure
+
 MOST_EMPTY_LINES = 3  # in a row, shown as they are
 MOST_MARKS = 3  # on one letter: more of them would reach over the lines around
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
@@ -99,5 +101,5 @@ def _is_too_much(match: re.Match[str], char: str, count: int) -> bool:
 
 def _counted(match: re.Match[str]) -> str:
     count = match[0].count("\n") - 1
-    told = ngettext("%(n)s empty line", "%(n)s empty lines", count) % {"n": f"{count:,}"}
+    told = ngettext("%(n)s empty line", "%(n)s empty lines", count) % {"n": figure(count)}
     return "\n" + format_html('<span class="odd">{}</span>', told) + "\n"

@@ -188,7 +188,7 @@ def rows(approval: Approval) -> list[Argument]:
     kinds = dict.fromkeys(source for argument in shown[MOST_ROWS - 1 :] for source in argument.traced)
     masked = masking.value(values)
     together = Argument(
-        name="…", label=_("%(n)s more arguments") % {"n": f"{len(rest):,}"}, text=as_json(values), shape="json", is_key=False,
+        name="…", label=_("%(n)s more arguments") % {"n": figure(len(rest))}, text=as_json(values), shape="json", is_key=False,
         origin="person" if values != was else "agent", traced=tuple(kinds)[:MOST_SOURCES],
         asked=as_json(was) if values != was else None, digest=_digest(values, masked),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from approvals.errors import NotAllowed, NotFound
 from approvals.models import Decision
 from approvals.web.fragments import render_row
 from tests.approvals.cast import entries, make_approval, make_team, make_user, post
+from tests.approvals.web.conftest import looked_at
 from tests.cast import Api
 from tests.language.conftest import wide
 from tests.notices.conftest import run_all, write_to
@@ -139,7 +140,13 @@ def test_money_is_read_as_the_reader_writes_it(team, german, english):
 
 def test_what_has_to_be_typed_is_what_is_shown(team, german):
     approval = make_approval(team, args={"amount": "1860.00", "currency": "EUR"}, args_schema=None, risk="critical")
-    sent = {"verdict": "approve", "digest": approval.digest, "version": approval.version, "message": "Gut."}
+    sent = {
+        "verdict": "approve",
+        "digest": approval.digest,
+        "version": approval.version,
+        "message": "Gut.",
+        **looked_at(approval),
+    }
     client = browser_of(german)
     assert "1.860,00 EUR" in text_of(client.get(f"/approvals/{approval.pk}/"))
     refused = client.post(f"/approvals/{approval.pk}/decision/", {**sent, "confirm": "1,860.00 EUR"})
