@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django import template
@@ -23,6 +24,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 
 
 @register.simple_tag
+@cache
 def icon(name: str, tone: str = "") -> SafeString:
     """One icon of the sprite, hidden from screen readers: the word stands beside it."""
     classes = f"icon {tone}" if tone else "icon"
