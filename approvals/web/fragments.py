@@ -24,7 +24,7 @@ from approvals.sources import NotYet, Panel, Source
 from approvals.states import OPEN, Status, Verdict
 from approvals.triage import claim_of, is_held, row_version
 from approvals.web import batching, display
-from approvals.web.reading import CallOutcome, base_rate, decided_before, doubts, explained, state_of, voided
+from approvals.web.reading import CallOutcome, doubts, explained, history_of, state_of, voided
 from approvals.web.rendered import Rendered
 
 _rows = Rendered(most=5_000)
@@ -50,9 +50,9 @@ def render_row(approval: Approval) -> SafeString:
     return known if known is not None else _rows.keep(approval.pk, version, _row(approval))
 
 
-def known_row(approval_id: UUID, version: int) -> SafeString | None:
-    """The line as it was rendered before, without loading anything; None when it has to be rendered."""
-    return _rows.get(approval_id, version)
+def known_rows(keys: Iterable[tuple[UUID, int]]) -> dict[UUID, SafeString]:
+    """The lines of these ids and row versions that were rendered before; nothing is loaded."""
+    return _rows.known(keys)
 
 
 def _row(approval: Approval) -> SafeString:
@@ -78,6 +78,7 @@ def render_card(approval: Approval) -> SafeString:
     """What is asked, why and by which rule, and what came of it; root id ``approval``."""
     standing = approval.standing
     have, need = votes_counted(approval)
+    history = history_of(approval)
     context = {
         "approval": approval,
         "sentence": display.sentence(approval),
@@ -92,9 +93,9 @@ def render_card(approval: Approval) -> SafeString:
         "need": need,
         "teams": _reviewing_teams(approval),
         "then_asked": _then_asked(approval),
-        "before": (before := decided_before(approval)),
+        "before": history.before,
+        "base_rate": history.base_rate,
         **_around(approval, standing),
-        "base_rate": base_rate(approval) if before else "",
         "args_json": _action_json(approval),
         "payload_json": display.as_json(decode(approval.payload)) if approval.payload is not None else "",
         **_from_the_asker(approval, standing),

@@ -24,6 +24,7 @@ from approvals.web import display
 
 HOW_MANY_BEFORE = 5
 HOW_MANY_COUNTED = 50
+HOW_FAR_BACK = 1_000  # closed ones: where nearly all were approved in advance, no longer is looked for what people decided
 
 _OPERATORS = {
     "=": gettext_lazy("is"), "!=": gettext_lazy("is not"), "<": gettext_lazy("is under"), "<=": gettext_lazy("is at most"),
@@ -269,26 +270,36 @@ def _clock_or_tally(path: str) -> str:
     ) % words
 
 
-def decided_before(approval: Approval) -> list[Past]:
-    """The last decisions that people made on the same action of the same agent and team. One query."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """The last decisions that people made on the same action, and how they decided: ``Of the last 41: 37 approved, 3 changed,
+    1 rejected.`` (empty where there were fewer than two)."""
+
+    before: list[Past]
+    base_rate: str
+
+
+def history_of(approval: Approval) -> History:
+    """What people decided before it was asked on the same action of the same agent and team. Two queries."""
+    found = list(_like(approval)[:HOW_MANY_COUNTED])
+    newest = found[:HOW_MANY_BEFORE]
+    approvals = Approval.objects.in_bulk([decision.approval_id for decision in newest])
     with masking.masked():  # the page of this approval may be one that reveals
-        return [_past(decision) for decision in _like(approval).select_related("approval")[:HOW_MANY_BEFORE]]
+        before = [_past(decision, approvals[decision.approval_id]) for decision in newest]
+    return History(before, _base_rate(Counter(decision.verdict for decision in found)))
 
 
-def _past(decision: Decision) -> Past:
+def _past(decision: Decision, approval: Approval) -> Past:
     return Past(
-        id=decision.approval_id,
-        sentence=display.sentence(decision.approval),
+        id=approval.pk,
+        sentence=display.sentence(approval),
         state=State(_ICONS[Verdict(decision.verdict)], "", str(_IN_SHORT[Verdict(decision.verdict)])),
         by=decision.decided_by_label,
         at=decision.decided_at,
     )
 
 
-def base_rate(approval: Approval) -> str:
-    """How people decided the last ones like it: ``Of the last 41: 37 approved, 3 changed, 1 rejected.`` Empty where there were
-    fewer than two. One query."""
-    verdicts = Counter(_like(approval).values_list("verdict", flat=True)[:HOW_MANY_COUNTED])
+def _base_rate(verdicts: Counter[str]) -> str:
     if verdicts.total() < 2:
         return ""
     words = {
@@ -300,12 +311,13 @@ def base_rate(approval: Approval) -> str:
 
 
 def _like(approval: Approval) -> QuerySet[Decision]:
-    """What people decided before it was asked on the same action of the same agent and team, the newest first."""
+    """The decisions of people among the last closed ones that are like it, the newest first. ``approval_like`` finds them."""
+    closed = Approval.objects.filter(
+        team=approval.team_id, agent=approval.agent, action=approval.action, closed_at__lt=approval.requested_at
+    ).order_by("-closed_at")
     return (
-        Decision.objects.filter(
-            approval__agent=approval.agent, approval__action=approval.action, approval__team=approval.team_id,
-            voided_at=None, decided_at__lt=approval.requested_at,
-        )
+        Decision.objects.filter(approval__in=closed.values("pk")[:HOW_FAR_BACK], voided_at=None)
         .exclude(Q(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW]) | Q(via=AuditEntry.Via.STANDING))
+        .only("approval_id", "verdict", "decided_by_label", "decided_at")
         .order_by("-decided_at")
-    )  # fmt: skip
+    )
