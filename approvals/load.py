@@ -20,9 +20,9 @@ from approvals.states import PEOPLES_VERDICTS, Risk, Status
 
 MEDIAN_OVER = timedelta(days=7)
 
-# approval_done finds the rows: the newest closed ones of each team. What was approved in advance has waited for nobody.
+# approval_closed holds all that is read: the newest closed ones of each team. What was approved in advance waited for nobody.
 _MEDIAN = """
-SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM closed_at - requested_at))
+SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY date_part('epoch', closed_at - requested_at))
 FROM approvals_approval WHERE team_id = ANY(%s) AND closed_at > %s AND status = 'decided'
     AND NOT EXISTS (SELECT 1 FROM approvals_standinguse WHERE approval_id = approvals_approval.id)
 """

@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME …] [--full]`: measure the desk against its budgets (docs/architecture.md) and print a table.
 
-Names: rules, decision, throughput, screens, tau2, inbox; without one, all. Writes nothing but a temporary folder
+Names: rules, decision, throughput, screens, tau2, inbox, keys; without one, all. Writes nothing but a temporary folder
 and the environment of the comparison, which is kept beside the desk's own state. Exits with 1 when a
 budget is missed, with 2 when it could not be measured.
 """
@@ -21,7 +21,7 @@ from benchmarks.agents.shop import NotInstalled
 from benchmarks.figures import Figure, machine, table
 from benchmarks.stage import Stage
 
-NAMES = ("rules", "decision", "throughput", "screens", "tau2", "inbox")
+NAMES = ("rules", "decision", "throughput", "screens", "tau2", "inbox", "keys")
 SMALL, FULL = (100_000, 1_000_000), (1_000_000, 10_000_000)  # approvals, entries of the record
 SHELF = Path(__file__).resolve().parent.parent / ".agentdesk/benchmarks"
 
@@ -51,7 +51,7 @@ def main() -> int:
 
 def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figure]]]:
     """Start the desk. Returns what can be measured of it, by name, in the order that disturbs least."""
-    from benchmarks import company, cycles, decision, inbox, retail, rules, screens, throughput
+    from benchmarks import company, cycles, decision, inbox, keys, retail, rules, screens, throughput
 
     people = company.found()
     stage.start_desk()
@@ -68,6 +68,7 @@ def _parts(stage: Stage, *, full: bool) -> dict[str, Callable[[], Iterator[Figur
         "screens": lambda: screens.measure(stage, people),
         "tau2": lambda: retail.measure(stage, people, watcher),
         "inbox": lambda: inbox.measure(stage, people, approvals=approvals, entries=entries),
+        "keys": lambda: keys.measure(stage),
     }
 
 

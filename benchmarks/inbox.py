@@ -1,19 +1,24 @@
-"""The inbox with few and with very many approvals, and the number of queries of each page."""
+"""The reviewer's pages with few and with very many approvals, and the number of queries of each page."""
 
 import http.client
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
+from agentdesk.people.models import Membership, Role, User
 from approvals.models import Approval
+from approvals.states import Risk, Status
+from benchmarks import seed
 from benchmarks.company import Company, session_of
-from benchmarks.figures import Figure, at_most, percentile
-from benchmarks.stage import Stage
+from benchmarks.figures import Figure, at_most, beside, percentile
+from benchmarks.stage import Stage, cpu_of
 from runs.models import Run
 
 FEW = 1_000
@@ -23,117 +28,108 @@ BUDGET = 50.0  # ms
 # Found in most, in some, and in few of what waits.
 SEARCHES = ("arg.amount>200", "arg.amount<20000 risk:low", "arg.amount=20000")
 TIMES = 1.5
-# What a copied row does not share with the one it is copied from.
-OTHER = {
-    "id": "uuidv7()",
-    "request_key": "'seed-' || n",
-    "source_ref": "uuidv7()::text",
-    "args": "t.args || jsonb_build_object('amount', n)",
-    "status": "CASE WHEN n %% {every} = 0 THEN 'pending' ELSE 'decided' END",
-    "risk": "(ARRAY['low', 'medium', 'high', 'critical'])[1 + n / {every} %% 4]",
-    "requested_at": "now() - n * interval '2 seconds'",
-    "expires_at": "now() + interval '1 day' + n * interval '1 second'",
-    "closed_at": "CASE WHEN n %% {every} = 0 THEN NULL ELSE now() - n * interval '1 second' END",
-}
+COLLEAGUES = 4  # so many others decide, too: a pace is told beside that of three others or more
+LONG_AGO = 10**7  # the number of copies that are older than all others
+OPENED = 20  # pages of so many approvals are asked for, in turn
 
-COPIED = (
-    "at, act, actor_label, via, action, object_type, object_id, object_label, run_id, team_id, after, address, user_agent,"
-    " commitment"
-)
+type Pages = dict[str, list[str]]
 
 
 def measure(stage: Stage, company: Company, *, approvals: int, entries: int) -> Iterator[Figure]:
     """``approvals`` in all, one of ten pending, beside ``entries`` of the record."""
-    _seed(stage, 1, FEW, every=1)
+    deciders = [company.reviewer.pk, *(_colleague(company, number).pk for number in range(COLLEAGUES))]
+    seed.approvals(stage, 1, FEW, every=1, deciders=deciders)
+    # Long ago some were decided, so that there is a history to tell from the start.
+    seed.approvals(stage, LONG_AGO, LONG_AGO + OPENED, every=2 * LONG_AGO, deciders=deciders)
+    pages = _pages(stage, company)
     stage.analyze()
-    few = percentile(_times(stage, company), 95)
+    few = {name: _Times(stage, company, addresses) for name, addresses in pages.items()}
     queries = _queries(company)
-    _seed(stage, FEW + 1, approvals, every=10)
-    _seed_record(stage, entries)
+    seed.approvals(stage, FEW + 1, approvals, every=10, deciders=deciders)
+    seed.record(stage, entries)
     stage.analyze()
-    many = percentile(_times(stage, company), 95)
-    searches = {text: percentile(_times(stage, company, f"/?{urlencode({'q': text})}"), 95) for text in SEARCHES}
+    many = {name: _Times(stage, company, addresses) for name, addresses in pages.items()}
+    searches = {text: _Times(stage, company, [f"/?{urlencode({'q': text})}"]) for text in SEARCHES}
     size = f"{approvals:,} approvals, {approvals // 10:,} waiting, {entries:,} entries"
-    yield at_most(f"inbox page with {FEW:,} approvals waiting, request to last byte, p95", few, BUDGET, "ms")
-    yield at_most(f"inbox page with {size}, p95", many, BUDGET, "ms")
-    yield at_most("the second ÷ the first", many / few, TIMES, "×")
+    for name in pages:
+        yield at_most(f"{name} with {FEW:,} approvals waiting, request to last byte, p95", few[name].p95, BUDGET, "ms")
+        yield at_most(f"{name} with {size}, p95", many[name].p95, BUDGET, "ms")
+        yield at_most(f"{name}: the second ÷ the first", many[name].p95 / few[name].p95, TIMES, "×")
+        yield beside(f"{name}: CPU of the web process for one, few", few[name].cpu, "ms")
+        yield beside(f"{name}: the same, many", many[name].cpu, "ms")
     for text, taken in searches.items():
-        yield at_most(f"the same, searched for {text}, p95", taken, BUDGET, "ms")
+        yield at_most(f"inbox page searched for {text}, p95", taken.p95, BUDGET, "ms")
     yield from _compare(queries, _queries(company))
 
 
-def _seed(stage: Stage, first: int, last: int, *, every: int) -> None:
-    """Copies of an approval that a run has asked for, each ``every``-th of them waiting, each other with its decision."""
-    template = _of_a_run()
-    columns = [str(field.column) for field in Approval._meta.concrete_fields]
-    values = ", ".join(OTHER.get(column, f"t.{column}").format(every=every) for column in columns)
-    with stage.connect(role="agentdesk_owner") as database:
-        database.execute(
-            f"INSERT INTO approvals_approval ({', '.join(columns)}) SELECT {values} FROM approvals_approval t,"  # noqa: S608
-            " generate_series(%s::bigint, %s::bigint) n WHERE t.id = %s".encode(),
-            [first, last, template.pk],
-        )
-        found = database.execute(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = 'approvals_decision'"
-            " AND column_name NOT IN ('id', 'approval_id', 'decided_at') ORDER BY 1"
-        ).fetchall()
-        names = ", ".join(str(row[0]) for row in found)
-        database.execute(
-            f"INSERT INTO approvals_decision (id, approval_id, decided_at, {names})"  # noqa: S608 - names of our own columns
-            f" SELECT uuidv7(), a.id, a.closed_at, {', '.join('d.' + str(row[0]) for row in found)} FROM approvals_approval a,"
-            " approvals_decision d WHERE a.request_key LIKE 'seed-%%' AND a.status = 'decided' AND d.approval_id = %s"
-            " AND NOT EXISTS (SELECT 1 FROM approvals_decision x WHERE x.approval_id = a.id)".encode(),
-            [template.pk],
-        )
+def _colleague(company: Company, number: int) -> User:
+    user = User.objects.create(username=f"colleague-{number}")
+    Membership.objects.create(user=user, team=company.team, role=Role.REVIEWER)
+    return user
 
 
-def _of_a_run() -> Approval:
-    """An approval that a run has asked for and a reviewer has decided."""
-    return Approval.objects.filter(request_key__startswith="call:", decisions__isnull=False).latest("pk")
+def _pages(stage: Stage, company: Company) -> Pages:
+    """What is asked for: the inbox, decision pages of every risk with a run's story beside them, team, pace."""
+    waiting = [Approval.objects.filter(status=Status.PENDING, risk=risk)[: OPENED // len(Risk)] for risk in Risk]
+    pks = [approval.pk for some in waiting for approval in some]
+    seed.give_a_run(stage, pks)
+    return {
+        "inbox page": ["/"],
+        "decision page": [reverse("approvals:detail", args=[pk]) for pk in pks],
+        "team page": [reverse("approvals:team", args=[company.team.slug])],
+        "pace page": [reverse("approvals:pace")],
+    }
 
 
-def _seed_record(stage: Stage, entries: int) -> None:
-    with stage.connect(role="agentdesk_owner") as database:
-        database.execute(
-            f"INSERT INTO audit_auditentry ({COPIED}) SELECT {COPIED} FROM"  # noqa: S608 - names of our own columns
-            " (SELECT * FROM audit_auditentry ORDER BY id LIMIT 1000) t, generate_series(1, %s::int / 1000)".encode(),
-            [entries],
-        )
+class _Times:
+    """What pages take, one client on a kept connection: ``p95`` milliseconds from the request sent to the last byte, and
+    ``cpu`` milliseconds of the web process for one of them, on average."""
 
+    def __init__(self, stage: Stage, company: Company, addresses: Sequence[str]) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(stage.desk.url).netloc, timeout=60)
+        self._headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session_of(company.reviewer)}"}
+        turn = itertools.cycle(addresses)
+        for address in itertools.islice(turn, max(WARM_UP, len(addresses))):
+            self._fetch(address)
+        web = stage.desk.processes["web"].pid
+        before = cpu_of(web)
+        taken = [self._fetch(address) for address in itertools.islice(turn, SAMPLES)]
+        self.cpu = (cpu_of(web) - before) * 1000 / SAMPLES
+        self.p95 = percentile(taken, 95)
 
-def _times(stage: Stage, company: Company, address: str = "/") -> list[float]:
-    """Milliseconds from the request sent to the last byte, one client on a kept connection."""
-    connection = http.client.HTTPConnection(urlsplit(stage.desk.url).netloc, timeout=60)
-    headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session_of(company.reviewer)}"}
-    taken = []
-    for _ in range(WARM_UP + SAMPLES):
+    def _fetch(self, address: str) -> float:
         began = time.perf_counter()
-        connection.request("GET", address, headers=headers)
-        response = connection.getresponse()
+        self._connection.request("GET", address, headers=self._headers)
+        response = self._connection.getresponse()
         text = response.read()
-        taken.append((time.perf_counter() - began) * 1000)
-        if response.status != 200 or b"data-row" not in text:
-            raise RuntimeError(f"the inbox answered {response.status} without rows")
+        taken = (time.perf_counter() - began) * 1000
+        if response.status != 200 or b"</html>" not in text or (address.startswith("/?") and b"data-row" not in text):
+            raise RuntimeError(f"{address} answered {response.status} without what it should show")
         time.sleep(0.01)
-    return taken[WARM_UP:]
+        return taken
 
 
 def _queries(company: Company) -> dict[str, int]:
     client = Client(headers={"host": "localhost"})
-    client.force_login(company.reviewer)
-    approval = _of_a_run()
-    run = Run.objects.latest("pk")
-    pages = ["/", "/?status=done", f"/approvals/{approval.pk}/", "/runs/", f"/runs/{run.pk}/", "/agents/", "/audit/"]
+    client.force_login(company.reviewer, backend="django.contrib.auth.backends.ModelBackend")
+    pending = Approval.objects.filter(status=Status.PENDING, source_ref=seed.template().source_ref).earliest("pk")
+    pages = {
+        "/": "/", "/?status=done": "/?status=done",
+        "/approvals/ID/ (decided)": reverse("approvals:detail", args=[seed.template().pk]),
+        "/approvals/ID/ (pending)": reverse("approvals:detail", args=[pending.pk]),
+        "the team page": reverse("approvals:team", args=[company.team.slug]), "the pace page": reverse("approvals:pace"),
+        "/runs/": "/runs/", "/runs/ID/": f"/runs/{Run.objects.latest('pk').pk}/", "/agents/": "/agents/", "/audit/": "/audit/",
+    }  # fmt: skip
     counts = {}
-    for page in pages:
-        client.get(page)  # what is read once and kept does not count
+    for name, address in pages.items():
+        client.get(address)  # what is read once and kept does not count
         with CaptureQueriesContext(
             connection,
         ) as caught:
-            answer = client.get(page)
+            answer = client.get(address)
         if answer.status_code != 200:
-            raise RuntimeError(f"{page} answered {answer.status_code}")
-        counts["/approvals/ID/" if "approvals/" in page else "/runs/ID/" if page.count("/") == 3 else page] = len(caught)
+            raise RuntimeError(f"{address} answered {answer.status_code}")
+        counts[name] = len(caught)
     return counts
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django import template
@@ -29,6 +30,7 @@ HEAD, TAIL = 60_000, 20_000
 
 
 @register.simple_tag
+@cache
 def icon(name: str, tone: str = "") -> SafeString:
     """One icon of the sprite, hidden from screen readers: the word stands beside it."""
     classes = f"icon {tone}" if tone else "icon"

@@ -124,7 +124,15 @@ class Approval(models.Model):
             models.Index(
                 fields=["team", "risk", "expires_at", "id"], name="approval_waiting", condition=Q(status=Status.PENDING)
             ),
-            models.Index(fields=["team", "-closed_at", "-id"], name="approval_done", condition=Q(closed_at__isnull=False)),
+            models.Index(
+                fields=["team", "-closed_at", "-id"],
+                name="approval_closed",
+                include=["status", "requested_at"],
+                condition=Q(closed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["team", "agent", "action", "-closed_at"], name="approval_like", condition=Q(closed_at__isnull=False)
+            ),
             GinIndex(GUEST_TEAMS, name="approval_guests"),
             models.Index(fields=["source", "source_ref"], name="approval_source"),
             models.Index(fields=["agent"], name="approval_agent", condition=Q(status=Status.PENDING)),

@@ -55,9 +55,9 @@ def render_row(approval: Approval) -> SafeString:
     return known if known is not None else _rows.keep(approval.pk, version, _row(approval))
 
 
-def known_row(approval_id: UUID, version: int) -> SafeString | None:
-    """The line as it was rendered before, without loading anything; None when it has to be rendered."""
-    return _rows.get(approval_id, version)
+def known_rows(keys: Iterable[tuple[UUID, int]]) -> dict[UUID, SafeString]:
+    """The lines of these ids and row versions that were rendered before; nothing is loaded."""
+    return _rows.known(keys)
 
 
 def _row(approval: Approval) -> SafeString:

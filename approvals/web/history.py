@@ -20,6 +20,7 @@ from approvals.web.reading import ICONS, State
 
 HOW_MANY = 5
 HOW_MANY_COUNTED = 50
+HOW_FAR_BACK = 1_000  # closed ones: where nearly all were approved in advance, no longer is looked for what people decided
 LONGEST_REASON = 160  # characters of a reason beside an earlier decision
 _IN_SHORT = {
     Verdict.APPROVE: gettext_lazy("Approved"), Verdict.MODIFY: gettext_lazy("Modified"),
@@ -112,12 +113,13 @@ def _standing(approvals: Collection[UUID]) -> QuerySet[Regret]:
 
 
 def _like(approval: Approval) -> QuerySet[Decision]:
-    """What people decided before it was asked on the same action of the same agent and team, the newest first."""
+    """What people decided before it was asked, among the last closed ones on the same action of the same agent and team, the
+    newest first. ``approval_like`` finds them."""
+    closed = Approval.objects.filter(
+        team=approval.team_id, agent=approval.agent, action=approval.action, closed_at__lt=approval.requested_at
+    ).order_by("-closed_at")
     return (
-        Decision.objects.filter(
-            approval__agent=approval.agent, approval__action=approval.action, approval__team=approval.team_id,
-            voided_at=None, decided_at__lt=approval.requested_at,
-        )
+        Decision.objects.filter(approval__in=closed.values("pk")[:HOW_FAR_BACK], voided_at=None)
         .exclude(Q(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW]) | Q(via=AuditEntry.Via.STANDING))
         .order_by("-decided_at")
-    )  # fmt: skip
+    )

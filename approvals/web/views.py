@@ -50,21 +50,19 @@ MOST_TEAMS = 8  # that the rail has room for; a profile lists all
 def inbox(request: HttpRequest) -> HttpResponse:
     """What waits for the user's teams, or what another tab lists: ``?tab=mine``, ``snoozed`` or ``done``."""
     reader, wanted, tab = _asked(request)
-    shown, page = _rows(request, reader, wanted, tab)
-    count = queue.count_waiting(reader)
-    known = {group.value: group.count for group in page.groups} if tab == Tab.TEAM and not wanted else {}
+    counts = queue.count(reader)
     context = {
         "tab": tab.value,
-        "tabs": _tabs(reader, tab, count),
+        "tabs": _tabs(tab, counts),
         "query": wanted,
         "held": render_held(request),
-        "rows": shown,
-        "views": _views(reader, wanted if tab == Tab.TEAM else None, {"all": count, **known}),
+        "rows": _rows(request, reader, wanted, tab, counts),
+        "views": _views(wanted if tab == Tab.TEAM else None, counts),
         "saved": list(SavedView.objects.filter(user=reader.user)),
         "soon_url": _address(reverse("approvals:inbox"), q=SOON),
         "is_soon": wanted.text == SOON,
         "teams": list(Team.objects.filter(pk__in=reader.teams)[:MOST_TEAMS]),
-        "inbox_count": count,
+        "inbox_count": counts.waiting,
         "is_reviewer": bool(reader.user.team_ids(Role.REVIEWER)) or reader.user.is_superuser,
         "is_new": tab == Tab.TEAM and not wanted and _is_new(reader.user),
         "absence": away([reader.user.pk], timezone.now()).get(reader.user.pk),
@@ -76,7 +74,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """The inbox's list alone, as the page fetches it again."""
-    return HttpResponse(_rows(request, *_asked(request))[0])
+    return HttpResponse(_rows(request, *_asked(request)))
 
 
 @signed_in
@@ -84,7 +82,7 @@ def rows(request: HttpRequest) -> HttpResponse:
 def tabs(request: HttpRequest) -> HttpResponse:
     """The tabs with their counts, as the page fetches them again."""
     reader, _wanted, tab = _asked(request)
-    return HttpResponse(_tabs(reader, tab, queue.count_waiting(reader)))
+    return HttpResponse(_tabs(tab, queue.count(reader)))
 
 
 @signed_in
@@ -217,14 +215,16 @@ def _asked(request: HttpRequest) -> tuple[queue.Reader, Filter, Tab]:
     return reader, wanted, Tab(name) if name in Tab else Tab.TEAM
 
 
-def _rows(request: HttpRequest, reader: queue.Reader, wanted: Filter, tab: Tab) -> tuple[SafeString, queue.Page]:
+def _rows(
+    request: HttpRequest, reader: queue.Reader, wanted: Filter, tab: Tab, counts: queue.Counts | None = None
+) -> SafeString:
     before = _moment(request.GET.get("before", ""))
     if wanted.mistakes:
         page = queue.Page([])
     elif tab == Tab.DONE:
         page = queue.decided(reader, wanted, before)
     else:
-        page = queue.waiting(reader, wanted, tab)
+        page = queue.waiting(reader, wanted, tab, counts)
     inbox_url, rows_url = reverse("approvals:inbox"), reverse("approvals:rows")
     where = _where(tab)
     context = {
@@ -241,7 +241,7 @@ def _rows(request: HttpRequest, reader: queue.Reader, wanted: Filter, tab: Tab) 
         "clear_url": _address(inbox_url, **where),
         "next_url": _address(inbox_url, **where, q=wanted.text, before=page.next_before) if page.next_before else "",
     }
-    return SafeString(render_to_string("approvals/_rows.html", context).strip()), page
+    return SafeString(render_to_string("approvals/_rows.html", context).strip())
 
 
 def _is_calm(page: queue.Page, tab: Tab, wanted: Filter, reader: queue.Reader) -> bool:
@@ -253,13 +253,13 @@ def _where(tab: Tab) -> dict[str, str]:
     return {} if tab == Tab.TEAM else {"tab": tab.value}
 
 
-def _tabs(reader: queue.Reader, here: Tab, waiting: str) -> SafeString:
+def _tabs(here: Tab, counts: queue.Counts) -> SafeString:
     """The tabs with their counts; root id ``tabs``."""
     labels = {Tab.MINE: _("Mine"), Tab.TEAM: _("Team"), Tab.SNOOZED: _("Snoozed"), Tab.DONE: _("Done")}
-    counts = {**queue.counts(reader), Tab.TEAM: waiting}
+    shown = {**counts.tabs, Tab.TEAM: counts.waiting}
     inbox_url = reverse("approvals:inbox")
     listed = [
-        {"value": tab.value, "label": labels[tab], "url": _address(inbox_url, **_where(tab)), "count": counts[tab]}
+        {"value": tab.value, "label": labels[tab], "url": _address(inbox_url, **_where(tab)), "count": shown[tab]}
         for tab in Tab
     ]
     context = {"tabs": listed, "here": here.value, "tabs_url": _address(reverse("approvals:tabs"), **_where(here))}
@@ -271,8 +271,8 @@ def _is_new(user: User) -> bool:
     return not Review.objects.filter(reviewer=user).exists()
 
 
-def _views(reader: queue.Reader, wanted: Filter | None, known: dict[str, str]) -> list[dict[str, Any]]:
-    """The rail: everything that waits, and each risk. ``known``: counts that the page has already."""
+def _views(wanted: Filter | None, counts: queue.Counts) -> list[dict[str, Any]]:
+    """The rail: everything that waits, and each risk."""
     inbox_url = reverse("approvals:inbox")
     everything = {
         "value": "all",
@@ -281,7 +281,7 @@ def _views(reader: queue.Reader, wanted: Filter | None, known: dict[str, str]) -
         "icon": "filter",
         "tone": "",
         "here": wanted is not None and not wanted,
-        "count": known["all"],
+        "count": counts.waiting,
     }
     by_risk = [
         {
@@ -291,7 +291,7 @@ def _views(reader: queue.Reader, wanted: Filter | None, known: dict[str, str]) -
             "icon": f"risk-{risk}",
             "tone": f"mark {risk}",
             "here": wanted is not None and wanted.text == f"risk:{risk}",
-            "count": known.get(risk.value) or queue.count_waiting(reader, risk),
+            "count": counts.by_risk[risk],
         }
         for risk in reversed(Risk)
     ]

@@ -1,5 +1,6 @@
 """Static files come from where they lie, under an address that changes with them."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from agentdesk.asgi import application
 from agentdesk.static_files import version
 
 
-async def fetch(path):
+async def fetch(path, **headers):
+    sent = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
     scope = {
         "type": "http",
         "method": "GET",
         "path": path,
-        "headers": [(b"host", b"127.0.0.1")],
+        "headers": [(b"host", b"127.0.0.1"), *sent],
         "query_string": b"",
         "http_version": "1.1",
     }
@@ -49,6 +51,33 @@ async def test_it_serves_addresses_of_another_version_for_a_short_time(path):
     assert status == 200
     assert "immutable" not in headers["cache-control"]
     assert body == (Path(settings.BASE_DIR) / "static/css/base.css").read_bytes()
+
+
+async def test_it_compresses_for_who_takes_it():
+    path, plain = static("js/live.js"), (Path(settings.BASE_DIR) / "static/js/live.js").read_bytes()
+    status, headers, body = await fetch(path, accept_encoding="gzip, deflate, br")
+    assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "Accept-Encoding")
+    assert int(headers["content-length"]) == len(body) < len(plain) / 2
+    assert gzip.decompress(body) == plain
+    status, headers, body = await fetch(path)
+    assert (status, headers["vary"], body) == (200, "Accept-Encoding", plain)
+    assert "content-encoding" not in headers
+
+
+async def test_it_says_when_a_browser_has_it_already_whichever_copy_that_is():
+    path = static("css/base.css")
+    _status, headers, _body = await fetch(path, accept_encoding="gzip")
+    assert headers["etag"].startswith("W/")  # two copies have it, so parts of them must not be put together
+    for accepted in ("gzip", "identity"):
+        status, _headers, body = await fetch(path, accept_encoding=accepted, if_none_match=headers["etag"])
+        assert (status, body) == (304, b"")
+
+
+async def test_it_sends_a_part_of_a_file():
+    plain = (Path(settings.BASE_DIR) / "static/css/base.css").read_bytes()
+    status, headers, body = await fetch(static("css/base.css"), range="bytes=10-19")
+    assert (status, body) == (206, plain[10:20])
+    assert headers["content-range"] == f"bytes 10-19/{len(plain)}"
 
 
 async def test_it_serves_django_admins_files_too():

@@ -4,6 +4,8 @@ import re
 
 import pytest
 from django.core import signing
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agentdesk.digests import digest
@@ -40,6 +42,32 @@ class Asker:
 
     def stops(self, ref, user):
         return ""
+
+
+def queries_of(client, approval):
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(reverse("approvals:detail", args=[approval.pk])).status_code == 200
+    return len(captured)
+
+
+def test_it_takes_as_many_queries_whatever_waits_beside_it_and_was_decided_before(browse, reviewer, second, team):
+    """Also when nothing is kept of an earlier page: the first time, the rail's approvals are read in one query more."""
+    client = browse(reviewer)
+
+    def work(many):
+        for number in range(many):
+            decide(make_approval(team), second)
+            make_approval(team, risk=("low", "medium", "high", "critical")[number % 4])
+
+    work(2)
+    approval = make_approval(team, args_schema=None)
+    few = queries_of(client, approval)
+    work(12)
+    later = make_approval(team, args_schema=None)
+    assert queries_of(client, later) == few <= 24
+    assert queries_of(client, later) == few - 1
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from agentdesk.audit.record import Actor
 from agentdesk.people.models import Membership, Team
 from approvals import triage
 from approvals.models import Approval, SavedView
-from approvals.web import fragments, queue
+from approvals.web import fragments, parts, queue
 from approvals.web.filters import Filter
 from tests.approvals.cast import make_approval, make_rule, make_team, make_user, post
 
@@ -168,7 +168,7 @@ def test_the_same_is_found_where_few_and_where_many_have_it(browse, reviewer, te
     make_approval(stranger.teams.get(), args={"amount": "600"})
     client = browse(reviewer)
     for few in (1000, 0):
-        monkeypatch.setattr(queue, "FEW", few)
+        monkeypatch.setattr(parts, "FEW", few)
         assert len(rows_in(client.get(INBOX, {"q": "arg.amount>100 tool:refund"}))) == 3
 
 

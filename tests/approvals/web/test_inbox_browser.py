@@ -70,6 +70,21 @@ def test_twenty_of_low_risk_are_decided_by_keys_within_a_minute(open_as, people)
     assert taken <= 60, f"{taken:.1f} s"
 
 
+def test_script_and_style_are_light_on_the_first_visit(open_as, people):
+    team, reviewer, _second = people
+    for address in ("/", f"/approvals/{ask(team, 'W-1').pk}/"):
+        page = open_as(reviewer, address)
+        page.wait_for_load_state("load")
+        loaded = page.evaluate(
+            """() => performance.getEntriesByType("resource")
+              .filter(({ name }) => /\\.(js|css)$/.test(new URL(name).pathname))
+              .map(({ transferSize, decodedBodySize }) => [transferSize, decodedBodySize])"""
+        )
+        assert len(loaded) >= 12
+        assert sum(whole for _sent, whole in loaded) > 80 * 1024, "what is sent as it is would be too much"
+        assert 0 < sum(sent for sent, _whole in loaded) <= 80 * 1024
+
+
 def test_whoever_wants_to_stays_after_a_decision_by_key(open_as, people):
     team, reviewer, _second = people
     first, _other = ask(team, "S-1"), ask(team, "S-2")
