@@ -125,7 +125,7 @@ def test_pages_of_errors_are_in_the_reader_s_language(german, monkeypatch):
     assert (refused.status_code, '<html lang="de"' in text_of(refused)) == (403, True)
     strict = browser_of(german, enforce_csrf_checks=True)
     assert '<html lang="de"' in text_of(strict.post("/profile/theme/", {"theme": "dark"}))
-    monkeypatch.setattr("approvals.web.queue.count_waiting", lambda *_args: 1 / 0)
+    monkeypatch.setattr("approvals.web.queue.count", lambda *_args: 1 / 0)
     answer = client.get("/")
     assert (answer.status_code, '<html lang="de"' in text_of(answer)) == (500, True)
 
