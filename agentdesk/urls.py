@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from agentdesk.api import api
 from agentdesk.health import healthz, readyz
+from agentdesk.styleguide.views import page as styleguide
 
 
 def signup_closed(request: HttpRequest) -> HttpResponse:
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("styleguide/", styleguide, name="styleguide"),
     path("audit/", include("agentdesk.audit.urls")),
     path("profile/notifications/", include("agentdesk.notices.urls")),
     path("profile/", include("agentdesk.people.urls")),
