@@ -36,7 +36,7 @@ SUBJECT = "Order 48102: the tent arrived torn. Please refund 240.00 to my card."
 
 def person(first: str, last: str, team: Team, *roles: Role) -> User:
     made = User(username=first.lower(), first_name=first, last_name=last)
-    made._memberships = [(team.pk, role) for role in roles]  # type: ignore[attr-defined]  # what team_ids() reads
+    made._memberships = [(team.pk, role) for role in roles]  # what team_ids() reads
     return made
 
 

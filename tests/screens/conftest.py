@@ -66,6 +66,8 @@ class Studio:
         self.page.goto(self.url + address)
         self.page.add_style_tag(content=letters())
         self.page.locator(ready).first.wait_for(state="attached")
+        if self.page.locator("#wire").count():
+            self.page.locator('#wire[data-state="live"]').wait_for()
         # A time of today, as of the proof that one sample shows, is none of the samples' own.
         self.page.evaluate(
             """async () => {

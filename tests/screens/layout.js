@@ -5,7 +5,8 @@
   const origin = root.getBoundingClientRect();
   return [...root.querySelectorAll(THINGS)].filter((one) => one.checkVisibility()).map((one) => {
     const box = one.getBoundingClientRect();
-    const words = (one.value || one.textContent).replace(/\s+/g, " ").trim().slice(0, 24).trim();
+    const isTicked = one.matches("[type=checkbox], [type=radio]"); // their values are ids
+    const words = ((isTicked ? one.ariaLabel : one.value) || one.textContent).replace(/\s+/g, " ").trim().slice(0, 24).trim();
     const kind = [one.localName, ...[...one.classList].slice(0, 2)].join(".");
     const { color, backgroundColor, borderTopColor } = getComputedStyle(one);
     const place = [box.x - origin.x, box.y - origin.y, box.width, box.height].map(Math.round);
