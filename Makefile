@@ -1,4 +1,4 @@
-# make run · make test · make check · make bench · make faults · make lock · make clean
+# make run · make test · make check · make screens · make bench · make faults · make lock · make clean
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 PORT ?= 8000
@@ -11,13 +11,17 @@ CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /
 CHECK_ENV := DATABASE_URL=postgresql://agentdesk_app:x@127.0.0.1:1/agentdesk DATABASE_OWNER_URL=postgresql://agentdesk_owner:x@127.0.0.1:1/agentdesk \
 	REDIS_URL=redis://127.0.0.1:1/0 SECRET_KEY=only-for-checks-Pq7Rw2Zt9Yk4Lm6Nc8Vb3Xs5Dg1Hj0Fa-Tz AGENTDESK_STATE_DIR=$(CURDIR)/.agentdesk/check
 
-.PHONY: run test check lint types imports migrations templates messages deploy audit bench faults lock clean venv dev bench-packages browser
+.PHONY: run test screens check lint types imports migrations templates messages deploy audit bench faults lock clean venv dev bench-packages browser
 
 run: venv
 	@PORT='$(PORT)' exec $(PY) -m agentdesk.embedded
 
 test: dev browser
 	@CHROMIUM='$(CHROMIUM)' $(PY) -m pytest
+
+# Take the pictures of the design system and the main pages anew, which the tests compare with. Look at them before you commit them.
+screens: dev browser
+	@SCREENS=renew CHROMIUM='$(CHROMIUM)' $(PY) -m pytest -n 1 -q tests/screens/test_screens.py
 
 check: lint types imports migrations templates deploy audit
 

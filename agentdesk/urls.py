@@ -8,6 +8,7 @@ from django.views.i18n import set_language
 
 from agentdesk.api import api
 from agentdesk.health import healthz, readyz
+from agentdesk.styleguide.views import page as styleguide
 
 
 def signup_closed(request: HttpRequest) -> HttpResponse:
@@ -24,6 +25,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("language/", set_language, name="language"),
+    path("styleguide/", styleguide, name="styleguide"),
     path("audit/", include("agentdesk.audit.urls")),
     path("profile/notifications/", include("agentdesk.notices.urls")),
     path("profile/", include("agentdesk.people.urls")),

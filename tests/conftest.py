@@ -32,6 +32,7 @@ EXPECT_MS = 15_000  # so long a page may take to show what is expected of it, on
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
+    "--font-render-hinting=none",  # letters are as wide on every machine
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

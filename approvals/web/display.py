@@ -99,7 +99,7 @@ def differs(approval: Approval) -> list[str]:
     said = sentence(approval)
     shown = [argument for argument in arguments(approval) if argument.shape == "text" and not argument.is_key]
     texts = [argument.text for argument in shown if argument.name != "currency" and 2 < len(argument.text) <= SHORT]
-    return [text for text in texts if text not in said][:2]
+    return [text for text in texts if text not in said and text not in (_("yes"), _("none"))][:2]
 
 
 def _parts(action: str) -> tuple[str, str]:

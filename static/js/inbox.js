@@ -158,11 +158,21 @@ function preview(row) {
   card.setAttribute("aria-busy", "true");
   previewTimer = setTimeout(async () => {
     await htmx.ajax("GET", link.dataset.preview, { target: "#preview-card", swap: "innerHTML" });
+    if (standsOn !== row.id) return; // the reader has gone on
     card.setAttribute("aria-busy", "false");
+    const shown = card.querySelector("#approval")?.dataset.watch;
+    if (shown !== `approval:${row.id.replace("row-", "")}`) return failed(card, row);
     const open = document.getElementById("preview-open");
     open.href = link.href;
     open.hidden = false;
   }, PREVIEW_MS);
+}
+
+/** Says in the place of the card that it did not come, with a way to try again: another one must not stand there. */
+function failed(card, row) {
+  card.replaceChildren(document.getElementById("preview-failed").content.cloneNode(true));
+  document.getElementById("preview-open").hidden = true;
+  card.querySelector("[data-again]").addEventListener("click", () => preview(row));
 }
 
 document.addEventListener("focusin", ({ target }) => {
