@@ -121,7 +121,7 @@ def _panels(stage: Stage) -> list[Sample]:
     quorum = cast.approval(
         risk=Risk.CRITICAL, requirements={"count": 2}, votes=[cast.vote(cast.sam, message="The total matches the order.")]
     )
-    watching = {
+    watching: dict[str, Any] = {
         "approval": quorum,
         "state": state_of(quorum, 1),
         "have": 1,
@@ -203,7 +203,14 @@ def _expired(cast: Cast) -> Approval:
 def _triage(stage: Stage) -> list[Sample]:
     cast, approval = stage.cast, stage.cast.approval()
     spans = [(key, words) for key, (_span, words) in SPANS.items()]
-    usual = {"approval": approval, "may_act": True, "people": [cast.sam, cast.jo], "spans": spans, "seen": 0, "errors": {}}
+    usual: dict[str, Any] = {
+        "approval": approval,
+        "may_act": True,
+        "people": [cast.sam, cast.jo],
+        "spans": spans,
+        "seen": 0,
+        "errors": {},
+    }
     his = cast.claimed(cast.approval(), cast.sam, until=cast.after(minutes=10)).claim
     mine = cast.claimed(cast.approval(), cast.robin, until=cast.after(minutes=14)).claim
     given = cast.claimed(cast.approval(), cast.robin).claim
@@ -229,7 +236,7 @@ def _comments(stage: Stage) -> list[Sample]:
         cast.comment(cast.robin, "Yes, the claim is open.", 3),
     ]
     gone = [cast.comment(cast.jo, "", 8)]
-    usual = {"approval": approval, "key": new_id(), "longest": saying.LONGEST}
+    usual: dict[str, Any] = {"approval": approval, "key": new_id(), "longest": saying.LONGEST}
     states: list[tuple[str, list[Any], dict[str, Any]]] = [
         (_("Two"), said, {}),
         (_("None"), [], {}),
@@ -253,7 +260,7 @@ def _previews(stage: Stage) -> list[Sample]:
     failed = Preview(
         approval=approval, asked_at=stage.cast.now, error={"message": "The shop did not answer.", "hint": "Ask later."}
     )
-    usual = {"approval": approval, "is_offered": True, "may_ask": True}
+    usual: dict[str, Any] = {"approval": approval, "is_offered": True, "may_ask": True}
     states: list[tuple[str, dict[str, Any]]] = [
         (_("Not asked yet"), {}),
         (_("Under way"), {"preview": done, "is_under_way": True}),

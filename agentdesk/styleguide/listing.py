@@ -1,5 +1,6 @@
 """The inbox's parts: rows, tabs, the filter, the first run, empty lists, and the matrix of a batch."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -56,11 +57,10 @@ def _rows(stage: Stage) -> Sample:
     for risk, approvals in groups.items():
         for one in approvals:
             one.risk = risk
-        listed.append(
-            Group(risk.value, str(risk.label), risk, [render_row(one) for one in approvals], str(len(approvals)), False)
-        )
-    current = listed[-1].rows[0].replace('class=""', 'class="current"', 1)
-    listed[-1].rows[0] = SafeString(current.replace("data-pick", "data-pick checked", 1))
+        rows = SafeString("\n".join(render_row(one) for one in approvals))
+        listed.append(Group(risk.value, str(risk.label), risk, rows, str(len(approvals)), False))
+    current = listed[-1].rows.replace('class=""', 'class="current"', 1).replace("data-pick", "data-pick checked", 1)
+    listed[-1] = replace(listed[-1], rows=SafeString(current))
     context = {"groups": listed, "tab": "team", "me": _nobody()}
     return stage.sample(_("In every state; one current and selected"), "approvals/_rows.html", is_wide=True, **context)
 

@@ -39,7 +39,7 @@ class _Fields(forms.Form):
 
 def sections(stage: Stage) -> list[Section]:
     ground, words, acting, page = _("Ground"), _("Words with a colour"), _("Acting"), _("The page itself")
-    colours = {"grounds": GROUNDS, "toned": TONED, "marks": MARKS, "softs": SOFTS}
+    colours: dict[str, Any] = {"grounds": GROUNDS, "toned": TONED, "marks": MARKS, "softs": SOFTS}
     return [
         Section(ground, "colour", _("Colour"), [stage.sample(_("Tokens"), "styleguide/colour.html", **colours)]),
         Section(ground, "type", _("Type and distance"), [stage.sample(_("Scales"), "styleguide/type.html")]),
@@ -71,7 +71,7 @@ def _words(stage: Stage) -> list[Sample]:
         cast.approval(expires_at=at)
         for at in (cast.after(hours=4), cast.after(minutes=41), cast.after(minutes=7), cast.now, None)
     ]
-    context = {
+    context: dict[str, Any] = {
         "risks": list(Risk), "approvals": [state_of(one, 1) for one in shown], "runs": runs, "calls": calls, "clocks": clocks,
         "now": cast.now, "earlier": cast.before(minutes=12, seconds=8),
     }  # fmt: skip

@@ -75,7 +75,7 @@ def _story(stage: Stage) -> Sample:
     decision = changed.standing
     if decision is not None:
         decision.args = {**ARGS, "amount": "212.50"}
-    model = {"model": "claude-sonnet", "input_tokens": 1840, "output_tokens": 212}
+    model: dict[str, Any] = {"model": "claude-sonnet", "input_tokens": 1840, "output_tokens": 212}
     wanted = {**model, "tool_calls": [{"name": "issue_refund", "args": ARGS}]}
 
     def step(number: int, of: StepKind, at: datetime, seconds: float | None = 1.2, /, *, name: str = "", **data: Any) -> Step:

@@ -1,6 +1,7 @@
 """What a section of the page is made of."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -39,5 +40,5 @@ class Stage:
     cast: Cast
     request: HttpRequest
 
-    def sample(self, title: str, template: str, *, is_wide: bool = False, **context: object) -> Sample:
+    def sample(self, title: str, template: str, *, is_wide: bool = False, **context: Any) -> Sample:
         return Sample(title, render_to_string(template, context, request=self.request), is_wide)
