@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, act, inbox_link, panel, start
+from tests.e2e.conftest import SOON, act, inbox_link, panel, read_why, start
 from tests.services import CHECKOUT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -80,13 +80,14 @@ def test_everybody_can_read_and_use_every_page(fresh_desk: Desk, new_page: Calla
     if eye.keeps:
         reviewer.screenshot(path=CHECKOUT / "docs/screenshot.png")
     eye.look(reviewer, "decision")
+    read_why(reviewer)
+    modify.get_by_label("Reason, kept on record").fill("The shade only.")
     modify.get_by_label("Amount").fill("much")
     modify.get_by_role("button", name="Approve with 1 change").click()
     expect(panel(reviewer).get_by_text("Not sent: something is missing or wrong.")).to_be_visible()
     eye.look(reviewer, "decision-422")
 
     modify.get_by_label("Amount").fill("212.50")
-    modify.get_by_label("Reason, kept on record").fill("The shade only.")
     open_decision(second, "Issue refund 240.00 EUR")
     reject = act(second, "Reject refund")
     reject.get_by_label("Reason: the agent reads it").fill("The carrier pays.")
@@ -97,6 +98,7 @@ def test_everybody_can_read_and_use_every_page(fresh_desk: Desk, new_page: Calla
     eye.look(reviewer, "decision-409")
 
     open_decision(reviewer, "Issue refund 28.00 USD")
+    read_why(reviewer)
     modify = act(reviewer, "Modify refund")
     modify.get_by_label("Amount").fill("14.00")
     modify.get_by_label("Reason, kept on record").fill("One of the mugs had arrived whole.")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, WIDE, act, approve, fact, inbox_link, is_live, panel, sign_in, ticket_text
+from tests.e2e.conftest import SOON, WIDE, act, approve, fact, inbox_link, is_live, panel, read_why, sign_in, ticket_text
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -52,6 +52,7 @@ def test_an_operator_follows_a_run_from_start_to_end(slow_words, new_page, open_
 
     reviewer = open_as(slow_words, "reviewer")
     inbox_link(reviewer, re.compile("Issue refund 44.00 EUR for order 48207")).click()
+    read_why(reviewer)
     modify = act(reviewer, "Modify refund")
     modify.get_by_label("Amount").fill("40.00")
     modify.get_by_label("Reason, kept on record").fill("The bell was used.")

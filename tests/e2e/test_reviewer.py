@@ -20,6 +20,7 @@ from tests.e2e.conftest import (
     is_live,
     mails_to,
     panel,
+    read_why,
     refunds_of,
     run_input,
     sign_in,
@@ -129,6 +130,7 @@ def test_the_slower_reviewer_is_told_and_keeps_what_they_typed(desk, open_as):
         expect(inbox_link(page, refund)).to_be_visible(timeout=SOON)
         inbox_link(page, refund).click()
         is_live(page)
+    read_why(slow)
     modify = act(slow, "Modify refund")
     modify.get_by_label("Amount").fill("80.00")
     modify.get_by_label("Reason, kept on record").fill("half is too much")
@@ -176,6 +178,8 @@ def test_the_reviewers_story_goes_by_keys_alone(desk, open_as):
     expect(page.get_by_role("heading", level=1)).to_have_text(refund)
     is_live(page)  # its keys work
 
+    press("e")
+    expect(page.get_by_role("article").get_by_role("region", name="What the run is about")).to_be_visible()
     press("m")
     amount = panel(page).get_by_label("Amount")
     for _step in range(8):
