@@ -20,7 +20,7 @@ def seconds(approval: Approval) -> int:
     """The seconds for which an approval of this action is held: its tool's, or by its risk as the desk is set."""
     if approval.kind == Kind.IN_DOUBT:
         return 0
-    return seconds_by(Tool.objects.filter(agent=approval.agent, name=approval.action).first(), approval.risk)
+    return seconds_by(approval.tool, approval.risk)
 
 
 def seconds_by(tool: Tool | None, risk: str) -> int:

@@ -18,7 +18,7 @@ from agentdesk.digests import Json
 from agentdesk.live.push import push
 from approvals import access, moves, sources
 from approvals.errors import NotAllowed, NotCurrent, NotFound
-from approvals.models import Approval, Preview, Tool
+from approvals.models import Approval, Preview
 from approvals.states import Kind
 
 LOST = timedelta(seconds=90)  # after which one that nobody made is taken for lost
@@ -29,7 +29,7 @@ def may_be_asked_for(approval: Approval) -> bool:
     """Whether anybody can say beforehand what the action would do."""
     if approval.kind != Kind.TOOL_CALL or not approval.is_pending or sources.get(approval.source) is None:
         return False
-    return Tool.objects.filter(agent=approval.agent, name=approval.action, dry_run=True).exists()
+    return approval.tool is not None and approval.tool.dry_run
 
 
 def of(approval: Approval) -> Preview | None:

@@ -87,7 +87,11 @@ class User(AbstractUser):
         if not self.is_active:
             return set()
         if not hasattr(self, "_memberships"):
-            self._memberships = list(self.memberships.values_list("team_id", "role"))
+            fetched = getattr(self, "_prefetched_objects_cache", {}).get("memberships")
+            rows = (
+                self.memberships.values_list("team_id", "role") if fetched is None else ((m.team_id, m.role) for m in fetched)
+            )
+            self._memberships = list(rows)
         return {team for team, role in self._memberships if not roles or role in roles}
 
     @property

@@ -128,7 +128,7 @@ def _panels(stage: Stage) -> list[Sample]:
         "need": 2,
         "why_not": _("Only reviewers of %(teams)s decide this.") % {"teams": "Support leads"},
         "reviews": [vote_words(review) for review in quorum.reviews.all()],
-        "reviewers": ["Ada Quill", "Sam Ashby"],
+        "reviewers": [("Ada Quill", ""), ("Sam Ashby", _("away until %(day)s") % {"day": "12 Dec"})],
         "more_reviewers": 2,
     }
     proved = copy(stage.request)
@@ -206,7 +206,7 @@ def _triage(stage: Stage) -> list[Sample]:
     usual: dict[str, Any] = {
         "approval": approval,
         "may_act": True,
-        "people": [cast.sam, cast.jo],
+        "people": [(cast.sam, ""), (cast.jo, _("away until %(day)s") % {"day": "12 Dec"})],
         "spans": spans,
         "seen": 0,
         "errors": {},

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from agentdesk import masking
 from agentdesk.digests import decode
 from agentdesk.figures import figure
-from agentdesk.people.keys import ACTS, FIXED
+from agentdesk.people.keys import ACTS, FIXED, map_of
 from agentdesk.visible import made_visible
 
 register = template.Library()
@@ -58,13 +58,13 @@ def key(context: template.Context, name: str, place: str = "") -> SafeString:
 @register.simple_tag(takes_context=True)
 def key_map(context: template.Context) -> str:
     """All of the viewer's keys as JSON, for the scripts."""
-    return json.dumps(context["user"].key_map, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_keys_of(context), ensure_ascii=False, separators=(",", ":"))
 
 
 @register.simple_tag(takes_context=True)
 def keyboard(context: template.Context) -> dict[str, Any]:
     """What the map of keys says: name, the viewer's key and words of each act, and the keys that nobody changes."""
-    keys = context["user"].key_map
+    keys = _keys_of(context)
     return {"acts": [(each.name, keys[each.name], each.words) for each in ACTS], "fixed": FIXED}
 
 
@@ -225,10 +225,16 @@ def visible(text: object) -> SafeString:
     return made_visible(masking.text(str(text)))
 
 
+def _keys_of(context: template.Context) -> dict[str, str]:
+    """The viewer's key of each act; the usual ones where nobody in particular looks."""
+    user = context.get("user")
+    return user.key_map if user is not None else map_of({})
+
+
 def _key_of(context: template.Context, name: str) -> str:
     """The viewer's key of an act; "" where they have switched keys off. Raises KeyError for an act that there is not."""
-    user = context["user"]
-    return str(user.key_map[name]) if user.uses_keys else ""
+    user = context.get("user")
+    return _keys_of(context)[name] if user is None or user.uses_keys else ""
 
 
 @register.filter

@@ -8,11 +8,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Func, Q
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from agentdesk.ids import new_id
 from agentdesk.people.models import Team
 from approvals.models.evaluations import Evaluation
+from approvals.models.tools import Tool
 from approvals.states import OPEN, Kind, Risk, Status, Verdict
 
 if TYPE_CHECKING:
@@ -163,6 +165,11 @@ class Approval(models.Model):
     def standing(self) -> "Decision | None":
         """The decision that counts, or None."""
         return next((d for d in self.decisions.all() if d.voided_at is None), None)
+
+    @cached_property
+    def tool(self) -> Tool | None:
+        """The tool as it is labelled now, read once; None where nobody registered it."""
+        return Tool.objects.filter(agent=self.agent, name=self.action).first()
 
     def reviewing_teams(self) -> set[UUID]:
         """The teams whose reviewers may decide."""

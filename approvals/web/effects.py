@@ -35,8 +35,8 @@ class Consequence:
 
 
 def consequences(approval: Approval) -> list[Consequence]:
-    """One query."""
-    tool = Tool.objects.filter(agent=approval.agent, name=approval.action).first()
+    """One query, where the tool was not read yet."""
+    tool = approval.tool
     lines = _of_the_effect(approval)
     lines += _undone_by(approval, tool)
     lines += _reaches(approval, tool)

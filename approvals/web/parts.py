@@ -11,6 +11,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, CharField, F, Func, Q, QuerySet, UUIDField
 from django.db.models.expressions import RawSQL
@@ -64,12 +65,9 @@ class Part:
 
 def first(parts: Sequence[Part], most: int, order: Sequence[Any], fields: Sequence[Any]) -> list[Any]:
     """The first ``most`` of each place, as rows of the place's risk and ``fields``. One statement; in no order."""
-    if not parts:
-        return []
-    queries = [
-        _each(part, "place.risk, found.*", part.approvals.order_by(*order).values_list(*fields)[:most]) for part in parts
-    ]
-    return _rows(_together(queries))
+    inside = [(part, part.approvals.order_by(*order).values_list(*fields)[:most]) for part in parts]
+    queries = [query for part, each in inside if (query := _each(part, "place.risk, found.*", each)) is not None]
+    return _rows(_together(queries)) if queries else []
 
 
 def tally(named: Mapping[Any, Sequence[Part]], most: int) -> Counter[tuple[str, str]]:
@@ -77,8 +75,9 @@ def tally(named: Mapping[Any, Sequence[Part]], most: int) -> Counter[tuple[str, 
     queries = []
     for name, parts in named.items():
         for part in parts:
-            sql, values = _each(part, "%s::text, place.risk, count(*)", part.approvals.order_by().values_list("pk")[: most + 1])
-            queries.append((f"{sql} GROUP BY place.risk", [name, *values]))
+            inside = part.approvals.order_by().values_list("pk")[: most + 1]
+            if (query := _each(part, "%s::text, place.risk, count(*)", inside)) is not None:
+                queries.append((f"{query[0]} GROUP BY place.risk", [name, *query[1]]))
     counted: Counter[tuple[str, str]] = Counter()
     for name, risk, count in _rows(_together(queries)) if queries else []:
         counted[name, risk] += count
@@ -129,9 +128,12 @@ def _facets(wanted: Wanted, place: Place, *, waits: bool) -> QuerySet[Any]:
     return wanted.facets(**facts)
 
 
-def _each(part: Part, columns: str, inside: QuerySet[Any, Any]) -> Query:
-    """What ``inside`` gives, for each place of ``part``."""
-    sql, values = inside.query.sql_with_params()
+def _each(part: Part, columns: str, inside: QuerySet[Any, Any]) -> Query | None:
+    """What ``inside`` gives, for each place of ``part``; None where Django sees that it gives nothing."""
+    try:
+        sql, values = inside.query.sql_with_params()
+    except EmptyResultSet:
+        return None
     return f"SELECT {columns} FROM {_PLACES} CROSS JOIN LATERAL ({sql}) found", [*_columns(part.places), *values]  # noqa: S608
 
 

@@ -89,6 +89,7 @@ def render_triage(
     is_held = triage.is_held(held)
     why_not = access.why_not(user, approval) if approval.is_pending else ""
     people = access.reviewers_of(approval).exclude(pk=user.pk) if approval.is_pending else User.objects.none()
+    people = people.prefetch_related("memberships")
     context = {
         "approval": approval,
         "claim": held if is_held else None,

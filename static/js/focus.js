@@ -41,6 +41,11 @@ export function takeFocus(arrived) {
   arrived?.removeAttribute("data-focus");
 }
 
+/** The reader has let go of what had the focus: nothing follows it. */
+export function letGo() {
+  stood = null;
+}
+
 /** Says what an act of the reader's own has done, once. */
 function tell() {
   const told = document.querySelector("#told[data-say]");
@@ -51,5 +56,5 @@ function tell() {
 
 document.addEventListener("htmx:after:swap", tell);
 document.addEventListener("focusin", note);
-document.addEventListener("pointerdown", () => (stood = null), true);
+document.addEventListener("pointerdown", letGo, true);
 document.addEventListener("htmx:finally:request", keepFocus); // a button that slept during a post that failed

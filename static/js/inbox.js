@@ -1,6 +1,7 @@
 // The inbox list while it lives. Rows never move under the pointer or the focus: new ones wait behind a bar meanwhile,
 // and decided ones stay, struck, until they can leave unnoticed.
 
+import { letGo } from "./focus.js";
 import { refetch, refetchSoon } from "./live.js";
 
 const STRUCK_MS = 5_000;
@@ -129,8 +130,12 @@ document.addEventListener("desk:placed", ({ detail }) => {
   if (detail.id === "rows") tidy();
 });
 
-document.addEventListener("click", ({ target }) => {
-  if (target.closest("[data-fresh]")) showWaiting();
+document.addEventListener("click", ({ target, detail }) => {
+  if (!target.closest("[data-fresh]")) return;
+  const first = [...waiting.keys()][0];
+  showWaiting();
+  if (detail) letGo(); // by pointer: a focus in the list would keep it from moving
+  else document.getElementById(first)?.querySelector("a").focus();
 });
 
 let previewTimer = 0;

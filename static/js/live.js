@@ -77,11 +77,10 @@ function closed({ code, target }) {
   if (target !== socket) return;
   socket = null;
   clearTimeout(unanswered);
-  if (FINAL_CODES.has(code)) {
-    signedOut();
-    return;
-  }
   show("offline");
+  // "Nobody is signed in here" may have been said in the moment in which a password was hashed anew: the page asks once more, and
+  // gives up where that is refused, too. Who is signed in connects again.
+  if (FINAL_CODES.has(code)) refetch(document.getElementById("inbox-count"));
   crowded.hidden = code !== TOO_MANY;
   attempts += 1;
   const longest = code === TOO_MANY ? LONGEST_DELAY_MS : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);

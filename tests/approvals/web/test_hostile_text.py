@@ -82,14 +82,14 @@ def test_a_forged_banner_stays_in_the_agents_words_and_between_quotation_marks_i
     shown = card(make_approval(
         team, action="send_email", args={"to": banner, "note": banner}, args_schema=None, reason=banner, description=banner
     ))  # fmt: skip
-    heading = re.search(r"<h1>(.*?)</h1>", shown, re.DOTALL)
+    heading = re.search(r"<h1[^>]*>(.*?)</h1>", shown, re.DOTALL)
     assert heading is not None
     if "\n" in banner:
         assert heading[1] == "Send email"
     else:
         assert plain(heading[1]).startswith("Send email to “")
         assert heading[1].endswith("”")
-    assert shown.count("<h1>") == 1
+    assert shown.count("<h1") == 1
     assert "<strong>" not in shown
     assert 'href="https://evil.example' not in shown
     words = re.search(r'<div class="said"[^>]*>(.*?)</div>', shown, re.DOTALL)

@@ -154,9 +154,10 @@ def test_control_enter_sends_what_one_types_and_nothing_grave(open_as, people):
     page.goto(address(high))
     is_live(page)
     approve = page.get_by_role("button", name=re.compile("Approve refund"))
+    reason = page.get_by_label("Reason, kept on record").first
+    reason.fill("Checked.")
     expect(approve).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
-    page.get_by_label("Reason, kept on record").first.fill("Checked.")
-    page.keyboard.press("Control+Enter")
+    reason.press("Control+Enter")
     expect(approve).to_be_focused()
     page.wait_for_timeout(300)
     assert all(Approval.objects.get(pk=each.pk).is_pending for each in (high, critical))
@@ -191,7 +192,7 @@ def test_what_can_be_done_is_found_by_typing_and_done_by_enter(open_as, people):
     expect(palette(page).get_by_role("option", name="Modify refund m")).to_be_visible()
     page.keyboard.type("refund rej")
     chosen = palette(page).get_by_role("option", selected=True)
-    expect(chosen).to_have_text("Reject refund r")
+    expect(chosen).to_have_text(re.compile("^Reject refund ?r$"))
     expect(field).to_have_attribute("aria-activedescendant", chosen.get_attribute("id"))
     expect(page.locator("#announce")).to_have_text("1 found")
     page.keyboard.press("Enter")
@@ -394,7 +395,7 @@ def test_a_screen_reader_finds_the_decision_in_order(open_as, people):
             - button "Comment"
         - complementary "Your decision":
           - heading "Your decision" [level=2]
-          - button /^Approve refund/
+          - group: Approve refund 240.00
     """)
     levels = [
         int(tag[1]) for tag in page.evaluate("[...document.querySelectorAll('main h1, main h2, main h3')].map(h => h.tagName)")
