@@ -33,7 +33,7 @@ def leave(user: User, to: User | None, *, actor: Actor) -> Left:
             _offer(standing, to, actor)
             came += Left(offered=1)
         else:
-            _end(standing, _("Who approved this in advance left, and nobody took it over."), actor)
+            _end(standing, "Who approved this in advance left, and nobody took it over.", actor)
             came += Left(ended=1)
     return came
 
@@ -58,7 +58,7 @@ def take_over(standing_id: UUID | str, *, actor: Actor) -> StandingApproval | No
     if (reason := why_not(user, standing)) is not None:
         raise NotAllowed(reason)
     mine = create(_copy(standing, user), actor)
-    _end(standing, _("Taken over by %(name)s.") % {"name": user.label}, actor, action="standing.taken_over")
+    _end(standing, f"Taken over by {user.label}.", actor, action="standing.taken_over")
     return mine
 
 

@@ -125,7 +125,8 @@ def check_proof(approval: Approval, vote: Vote) -> None:
         return
     needed = proof_needed(approval)
     if needed == "second" and vote.actor.proof not in SECOND:
-        raise NotProved(_("Confirm with your second factor first, then decide again. What you typed is kept."))
+        told = later(lambda: _("Confirm with your second factor first, then decide again. What you typed is kept."))
+        raise NotProved(told)
     if needed == "any" and vote.actor.via == AuditEntry.Via.WEB and not vote.actor.proof:
         raise NotProved
 

@@ -1,9 +1,10 @@
 """Who gets which event, and how it looks: the database's half of a push, run in a thread."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import translation
 from django.utils.crypto import constant_time_compare
 
@@ -22,7 +23,10 @@ from agentdesk.people.models import User
 
 type Topic = tuple[str, str]
 
+MOST_PUSHED = 500_000  # characters of a fragment; what is larger is fetched by the pages that show it
 INBOX: Topic = ("inbox", "mine")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ def prepare[S: Seated](events: Sequence[tuple[Event, Collection[S]]]) -> Deliver
                 receivers[chosen_by(user) or socket.seat.language or settings.DESK_LANGUAGE].append(socket)
         for language, group in receivers.items():
             with translation.override(language):
-                frame = _frame(event)
+                frame = _frame_or_hint(event)
             if frame is not None:
                 frames.append((json.dumps(frame), group))
                 told.append((event.kind, event.id, frame.get("version", 0)))
@@ -172,6 +176,17 @@ def _visible(events: Iterable[tuple[Event, Collection[User]]]) -> set[tuple[UUID
     return found
 
 
+def _frame_or_hint(event: Event) -> dict[str, Any] | None:
+    """The frame; where its fragment cannot be made, the bare version, so that pages fetch it, and only this one."""
+    try:
+        return _frame(event)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("the fragment of %s %s failed", event.kind, event.id)
+        return _frame(replace(event, bare=True))
+
+
 def _frame(event: Event) -> dict[str, Any] | None:
     """The frame, or None when the object is gone."""
     if event.kind == "token":
@@ -181,5 +196,6 @@ def _frame(event: Event) -> dict[str, Any] | None:
     if rendered is None:
         return None
     version, html = rendered
+    html = html if len(html) <= MOST_PUSHED else ""
     frame = {"kind": event.kind, "id": event.id, "version": version, "html": html}
     return frame | ({"run": event.run} if event.run else {})

@@ -130,6 +130,7 @@ class Hub:
     async def _run(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])  # or its unsubscribing could overtake our subscribing
+        self._lookout = Lookout()  # who connects fetches: of what was before nobody has to be told
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._deliver())
@@ -265,16 +266,19 @@ class Hub:
         while True:
             await asyncio.sleep(TICK)
             ticks += 1
-            try:
-                await self._look()
-                await self._echo()
-                sockets = list(self._sockets)
-                present = await self.call(still_present, sockets)
-                await self._end(socket for socket in sockets if socket not in present)
-            except Exception as error:  # broker or database are away; said once, below or by the one who needs them
-                log.debug("tick: %s: %s", type(error).__name__, error)
+            for work in (self._echo, self._look, self._see_who_left):  # the broker's absence keeps nobody from the database
+                try:
+                    await work()
+                except Exception as error:  # one of the two is away; said once, below or by the one who needs it
+                    log.debug("tick: %s: %s", type(error).__name__, error)
             if self.hears and ticks % HEARTBEAT_TICKS == 0:
                 await self._send(HEARTBEAT, list(self._sockets))
+
+    async def _see_who_left(self) -> None:
+        """Close the sockets of those who are not signed in any more."""
+        sockets = list(self._sockets)
+        present = await self.call(still_present, sockets)
+        await self._end(socket for socket in sockets if socket not in present)
 
     async def _look(self) -> None:
         """Send what a push should have told."""

@@ -53,6 +53,8 @@ def absences(request: HttpRequest) -> HttpResponse:
         try:
             enter(user, form.wanted(), actor=Actor.from_request(request))
         except ValidationError as error:
+            if "user" in error.error_dict:  # switched off since the page was opened
+                raise PermissionDenied from error
             form.add_error(None, error)
         else:
             messages.success(request, _("Your absence is entered."))

@@ -22,7 +22,7 @@ from agentdesk.people.invitations import NoAddress, invite
 from agentdesk.people.leaving import Left, leave, switched_off
 from agentdesk.people.models import Membership, Role, Team, Token, User
 from agentdesk.people.superusers import is_last
-from agentdesk.people.team_admins import admins_of, teams_left_alone
+from agentdesk.people.team_admins import admins_now, admins_of, teams_left_alone
 from agentdesk.people.tokens import revoke_token
 
 log = logging.getLogger(__name__)
@@ -374,7 +374,7 @@ def _tell_left(page: Any, request: HttpRequest, came: Left) -> None:
 def _tell_alone(page: Any, request: HttpRequest, team_ids: Iterable[UUID]) -> None:
     """Warn a superuser who has taken the last admin of a team away."""
     for team in Team.objects.filter(pk__in=list(team_ids)):
-        if not admins_of(team.pk).exists():
+        if not admins_now(team.pk).exists():
             text = _("Nobody but superusers administers %(team)s now.") % {"team": team.name}
             page.message_user(request, text, messages.WARNING)
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from agentdesk.audit.record import Actor, record
 from agentdesk.people.leaving import leave
 from agentdesk.people.models import Membership, Role, Team, User
-from agentdesk.people.team_admins import admins_of
+from agentdesk.people.team_admins import admins_now
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def bring_in_line(user: User, login: SocialLogin, *, actor: Actor) -> None:
             label = str(held[team_id, role])
             if Membership.objects.filter(user=user, team=team_id, role=role).delete()[0]:
                 _record(user, team_id, label, actor, before=role, after=None)
-                if role == Role.ADMIN and not admins_of(team_id).exists():
+                if role == Role.ADMIN and not admins_now(team_id).exists():
                     # The identity provider has the last word: a right that it took must not stay. Superusers can mend it.
                     log.warning("single sign-on took the last admin of a team away: %s", label)
         for team_id, role in sorted(due - held.keys()):

@@ -11,6 +11,11 @@ from agentdesk.people.models import Membership, Role, Team, User
 def admins_of(team_id: UUID) -> QuerySet[Membership]:
     """The memberships of people who administer the team now. The team is locked; in a transaction only."""
     list(Team.objects.select_for_update(no_key=True).filter(pk=team_id).values_list("pk"))
+    return admins_now(team_id)
+
+
+def admins_now(team_id: UUID) -> QuerySet[Membership]:
+    """The same without a lock: to tell, not to decide by."""
     return Membership.objects.filter(team=team_id, role=Role.ADMIN, user__is_active=True, user__kind=User.Kind.PERSON)
 
 

@@ -5,8 +5,10 @@ found only by letters that are written otherwise has no quote; the place is stil
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from approvals.policy.origins import (
@@ -22,6 +24,7 @@ from approvals.policy.origins import (
 )
 
 LONGEST = 300  # characters of one quote, its value included
+MOST_TRIED = 1_000  # places of one value that are looked at
 MOST_LEAVES = 20_000  # values of one reading that are gone through
 LONGEST_IDENTIFIER = 64
 _DATE_LIKE = re.compile(r"(?<!\w)\w[\w.,/ -]{6,30}\w(?!\w)")
@@ -73,13 +76,32 @@ def cut(text: str, span: Span) -> Cut:
 
 
 def _as_words(_wanted: Any, told: str, text: str) -> Span | None:
-    words = told.split()
-    pattern = re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE)
-    for match in pattern.finditer(text):
-        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+    """Word by word, whatever blanks stand between, in small letters and large. A search in joined words and no pattern: over
+    text that repeats itself a pattern takes time that grows with the square of it."""
+    words = list(re.finditer(r"\S+", text))
+    starts = list(accumulate((len(word[0]) + 1 for word in words), initial=0))
+    joined, sought = _lower(" ".join(word[0] for word in words)), _lower(" ".join(told.split()))
+
+    def origin(place: int) -> int:
+        number = bisect_right(starts, place) - 1
+        return words[number].start() + place - starts[number]
+
+    at = joined.find(sought)
+    for _tried in range(MOST_TRIED):
+        if at < 0:
+            return None
+        start, end = origin(at), origin(at + len(sought) - 1) + 1
+        before, after = text[start - 1 : start] if start else "", text[end : end + 1]
         if not (before.isalnum() and told[0].isalnum()) and not (after.isalnum() and told[-1].isalnum()):
-            return match.span()
+            return start, end
+        at = joined.find(sought, at + 1)
     return None
+
+
+def _lower(text: str) -> str:
+    """In small letters where that changes no places."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text
 
 
 def _as_number(wanted: Any, told: str, text: str) -> Span | None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Any
@@ -325,7 +325,8 @@ def _traced(traced: Origins | None) -> Callable[[str], tuple[Source, ...]]:
     found: dict[str, dict[Found, None]] = defaultdict(dict)
     for one in traced.values:
         if one.at:
-            found[one.at[0]].update(dict.fromkeys(one.found))
+            is_secret = any(masking.is_secret(part) for part in one.at)  # then no part of it is named either
+            found[one.at[0]].update(dict.fromkeys(replace(place, part="") if is_secret else place for place in one.found))
 
     def of(name: str) -> tuple[Source, ...]:
         shown = sorted(found.get(name, ()), key=lambda place: KINDS.index(place.kind))[:MOST_SOURCES]

@@ -33,7 +33,7 @@ def to_confirm(approval: Approval) -> str:
     if approval.risk != Risk.CRITICAL:
         return ""
     keys = [argument for argument in display.arguments(approval) if argument.is_key]
-    return keys[-1].text if keys else approval.action
+    return (keys[-1].text.strip() if keys else "") or approval.action  # an empty one would ask for nothing
 
 
 def evidence_in(card: str) -> int:

@@ -118,8 +118,12 @@ def _like(approval: Approval) -> QuerySet[Decision]:
     closed = Approval.objects.filter(
         team=approval.team_id, agent=approval.agent, action=approval.action, closed_at__lt=approval.requested_at
     ).order_by("-closed_at")
+    # The card is one for all who see it: guests of another team read of those alone that they are shown, too.
+    guests = [team for team in approval.reviewer_teams if team != approval.team_id]
     return (
-        Decision.objects.filter(approval__in=closed.values("pk")[:HOW_FAR_BACK], voided_at=None)
+        Decision.objects.filter(
+            approval__in=closed.values("pk")[:HOW_FAR_BACK], approval__reviewer_teams__contains=guests, voided_at=None
+        )
         .exclude(Q(verdict__in=[Verdict.EXPIRE, Verdict.WITHDRAW]) | Q(via=AuditEntry.Via.STANDING))
         .order_by("-decided_at")
     )

@@ -52,6 +52,8 @@ def read_post(data: Mapping[str, str], approval: Approval, *, decides: bool = Tr
         "seconds_open": seen.seconds_open,
         "decision_id": seen.decision_id,
     }
+    if post["version"] > approval.version:
+        raise NotCurrent(approval)  # nobody has seen it: unchecked, it could be the one that stands when the verb looks
     if (post["digest"], post["version"]) != (approval.digest, approval.version):
         return post  # the verb refuses it, and knows better why
     if (length := len(post["message"])) > LONGEST_MESSAGE:

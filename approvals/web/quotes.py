@@ -18,7 +18,20 @@ MOST = 8  # quotes
 MOST_OF_ONE = 2  # of one argument
 AROUND = 8_000  # characters around a value in which secrets are looked for before it is cut
 LONGEST_AT = 80  # characters of the names under which a value stands
-PER_PLACE = 400_000  # characters of one reading that are searched
+PER_CARD = 400_000  # characters that are searched for all quotes of a card; the deciding values come first
+PER_TEXT = 100  # characters that looking into one more text costs
+
+
+class Room:
+    """How much may still be searched. A count and no clock, so that a card is the same whoever looks at it."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def take(self, characters: int) -> bool:
+        """False, and for good, when there is not so much left."""
+        self._left -= characters
+        return self._left >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +55,9 @@ def quotes(approval: Approval, shown: list[Argument], source: Source | None) -> 
     steps = {found.step for _argument, _value, found in wanted}
     reads = source.read(approval.source_ref, steps) if steps else {}
     made: list[Quote] = []
+    room = Room(PER_CARD)
     for argument, value, found in wanted:
-        if len(made) < MOST and (quote := _quote(argument, value, found, reads.get(found.step))) and quote not in made:
+        if len(made) < MOST and (quote := _quote(argument, value, found, reads.get(found.step), room)) and quote not in made:
             made.append(quote)
     return made
 
@@ -59,7 +73,7 @@ def _wanted(origins: Origins, args: Mapping[str, Any], shown: list[Argument]) ->
     for argument in sorted((one for one in shown if one.name in args), key=weight):
         told = 0
         for at, one in by_path.items():
-            if at[0] != argument.name:
+            if at[0] != argument.name or any(masking.is_secret(part) for part in at):  # its text would stand here as it is
                 continue
             for found in one.found:
                 if told < MOST_OF_ONE and found.kind != "model" and not (found.kind == "person" and not found.step):
@@ -78,14 +92,12 @@ def _at(args: Any, path: tuple[str, ...]) -> Any:
     return args
 
 
-def _quote(argument: Argument, value: Any, found: Found, read: Read | None) -> Quote | None:
+def _quote(argument: Argument, value: Any, found: Found, read: Read | None, room: Room) -> Quote | None:
     """None where the place is erased, the value is not in it in letters, or it is a secret."""
     if read is None or value is None:
         return None
-    searched = 0
     for at, text in texts_in(read.value):
-        searched += len(text)
-        if searched > PER_PLACE:
+        if not room.take(len(text) + PER_TEXT):
             return None
         if any(masking.is_secret(part) for part in at) or (span := place_of(value, text)) is None:
             continue

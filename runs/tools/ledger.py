@@ -22,6 +22,7 @@ from approvals.models.evaluations import Occasion
 from approvals.models.rules import Effect
 from approvals.models.tools import Results
 from approvals.policy.record import evaluate_action
+from approvals.standing import is_for_one
 from approvals.states import Kind, Status, Verdict
 from runs import calls, undo
 from runs.lifecycle import SOURCE
@@ -394,6 +395,8 @@ def _tampered(ctx: RunContext, row: ToolCall, what: str) -> Refused:
 
 def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
     run = Run.objects.select_related("agent").get(pk=row.run_id)
+    # What wanted more than one person's word wants it again to run again: then it did not happen, and the agent asks anew.
+    answers = DOUBT_ANSWERS if row.approval is None or is_for_one(row.approval) else DOUBT_ANSWERS[:2]
     approval, _ = requests.request_approval(
         requests.Ask(
             source=SOURCE, source_ref=str(row.run_id), request_key=f"doubt:{row.pk}:{row.tries}", kind=Kind.IN_DOUBT,
@@ -401,7 +404,7 @@ def _doubt(ctx: RunContext, row: ToolCall, because: str) -> Pause:
             args=decode(row.approved_args if row.executed_args is None else row.executed_args), args_schema=None,
             schema_version=row.schema_version,
             description=because, reason="", subject="", payload=None, adapter="doubt", allowed=[Verdict.RESPOND],
-            answer_schema={"type": "string", "enum": DOUBT_ANSWERS}, risk="high", effect="irreversible", egress=False,
+            answer_schema={"type": "string", "enum": answers}, risk="high", effect="irreversible", egress=False,
             requirements={}, evaluation=None, policy_version=row.policy_version, requester_id=run.requester_id,
             owner_id=run.agent.owner_id,
         ),

@@ -24,6 +24,7 @@ const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const OVERTAKEN_MS = 400;
+const COUNT_WITHIN_MS = 3_000; // a counter may lag so far: a thousand pages do not ask in one moment
 const ANSWER_MS = 3_000; // after that the desk does not hear its own events: what it finds itself comes, what was missed does not
 const FINAL_CODES = new Set([4401, 4403]);
 const TOO_MANY = 4429;
@@ -189,7 +190,8 @@ function tellTheOthers(frame, shown) {
   const name = frame.kind === "row" ? "inbox:mine" : frame.run ? `run:${frame.run}` : `${frame.kind}:${frame.id}`;
   for (const region of document.querySelectorAll(`[data-watch="${CSS.escape(name)}"][data-refetch]`)) {
     const isPart = frame.kind === "row" || frame.run;
-    if (isPart ? !shown : version(region) < frame.version) refetch(region);
+    if (frame.kind === "row" && !shown) refetchSoon(region, COUNT_WITHIN_MS);
+    else if (isPart ? !shown : version(region) < frame.version) refetch(region);
     else if (underway.has(region.dataset.refetch)) refetchSoon(region, OVERTAKEN_MS); // what is on its way may not have it yet
   }
 }

@@ -29,7 +29,7 @@ function nameOf(control) {
 /** A control as a choice. A button that sends a form, unless it has a key, is only gone to. */
 function choiceOf(control) {
   const { act } = control.dataset;
-  const isSent = control.type === "submit" && control.matches(".solid") && !act;
+  const isSent = control.type === "submit" && !act;
   return { name: nameOf(control), key: act ? keys[act] : "", run: () => (isSent ? control.focus() : press(control)) };
 }
 

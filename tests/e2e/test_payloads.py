@@ -17,7 +17,7 @@ from approvals.policy.versions import publish
 from runs import lifecycle
 from runs.models import Run
 from tests.desk import Desk
-from tests.e2e.conftest import SOON, act, approve, fact, panel
+from tests.e2e.conftest import SOON, act, approve, fact, panel, read_why
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -153,6 +153,7 @@ def test_two_reviewers_decide_different_actions_of_one_batch_and_the_agent_gets_
     expect(fact(operator, "State")).to_have_text("Waiting for people")
 
     open_question(second, run, "Pay 1.00 to ada")
+    read_why(second)
     panel(second).get_by_role("textbox", name="Reason, kept on record").fill("Ada is owed this.")
     assert shown(panel(second)) == {"decisions": [{"type": "approve"}, {"type": "reject", "message": "not Bob"}]}
     panel(second).get_by_role("button", name="Approve pay 1.00").click()
@@ -182,6 +183,7 @@ def test_a_call_that_is_asked_about_by_itself_runs_when_its_form_said_so(desk, g
     asked_by(reviewer, run, 2)
     open_question(reviewer, run, "Pay 3.00 to carol")
     expect(reviewer.get_by_text("read as langchain-per-call")).to_be_visible()
+    read_why(reviewer)
     panel(reviewer).get_by_role("textbox", name="Reason, kept on record").fill("As agreed.")
     assert shown(panel(reviewer)) == {"type": "approve"}
     panel(reviewer).get_by_role("button", name="Approve pay 3.00").click()

@@ -252,3 +252,25 @@ async def test_it_closes_a_page_that_it_could_not_send_to(member, team, rendered
     monkeypatch.setattr(LiveConsumer, "send_frame", fail)
     push("approval", team.pk, 1)
     assert await page.close_code() == TRY_AGAIN, "so that the page connects again"
+
+
+async def test_a_fragment_that_cannot_be_made_is_fetched_and_costs_nobody_else_anything(
+    member, team, rendered, client_of, monkeypatch
+):
+    seen = registry.get("approval").visible_ids
+    monkeypatch.setitem(registry._kinds, "approval", registry.Pushed(seen, lambda id, version: 1 / 0))
+    page = await Page(await in_database(client_of, member)).open(("approval", str(team.pk)))
+    push("approval", team.pk, 2)
+    await told()
+    assert await page.frames() == [{"kind": "approval", "id": str(team.pk), "version": 2, "html": ""}]
+    await page.close()
+
+
+async def test_a_very_large_fragment_is_fetched(member, team, rendered, client_of, monkeypatch):
+    seen = registry.get("approval").visible_ids
+    monkeypatch.setitem(registry._kinds, "approval", registry.Pushed(seen, lambda id, version: (version, "x" * 500_001)))
+    page = await Page(await in_database(client_of, member)).open(("approval", str(team.pk)))
+    push("approval", team.pk, 2)
+    await told()
+    assert await page.frames() == [{"kind": "approval", "id": str(team.pk), "version": 2, "html": ""}]
+    await page.close()

@@ -58,3 +58,21 @@ def test_no_text_takes_it_long(text):
     for value in ("DE89370400440532013000", "1860.00", "2026-11-16", "please pay", "9" * 60):
         place_of(value, text)
     assert time.thread_time() - started < 3.0
+
+
+def test_text_that_repeats_itself_costs_no_more_than_other_text():
+    began = time.process_time()
+    assert place_of("a " * 1999 + "b", "a " * 100_000) is None
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "found"),
+    [
+        ("Order 17", "the ORDER\n  17 of May", "ORDER\n  17"), ("cat", "concatenate, then a Cat.", "Cat"),
+        ("cat", "concatenate", None), ("İstanbul", "to İstanbul today", "İstanbul"), ("ab", "ab", "ab"),
+    ],
+)  # fmt: skip
+def test_words_are_found_whatever_blanks_stand_between(wanted, text, found):
+    span = place_of(wanted, text)
+    assert (text[span[0] : span[1]] if span else None) == found

@@ -1,10 +1,15 @@
 """Secrets on the decision page and in the API: masked, opened by those who may with an entry in the record, decided exactly."""
 
 import re
+from types import SimpleNamespace
 
 from agentdesk.audit.models import AuditEntry
 from agentdesk.masking import MARK
 from approvals.models import Decision
+from approvals.policy.origins import Found, Origin, Origins
+from approvals.sources import Read
+from approvals.web import display
+from approvals.web.quotes import quotes
 from tests.approvals.cast import post as decide
 from tests.cast import Api, Cast, make_approval, make_cast
 
@@ -114,3 +119,16 @@ def test_the_page_that_reveals_one_approval_masks_the_others_on_it(db, client):
     assert "Next:" in shown
     assert f"{key}0" not in shown, "decided before"
     assert f"{key}2" not in shown, "the next one"
+
+
+def test_a_value_under_a_secret_name_is_quoted_nowhere(db, monkeypatch):
+    """Its text would stand in the quote as it is: there nothing but its place in the arguments says that it is one."""
+    origins = Origins((Origin(("password",), (Found("tool", "read_mail", 3, "hunter2"),)),))
+    approval = asked(make_cast(), args={"account": "ada", "password": "hunter2"})
+    monkeypatch.setattr(display, "origins_of", lambda _approval: origins)
+    shown = display.arguments(approval)
+    source = SimpleNamespace(
+        read=lambda _ref, steps: {step: Read("The word is hunter2, says she.", "/runs/") for step in steps}
+    )
+    assert quotes(approval, shown, source) == []
+    assert "hunter2" not in repr(shown)
