@@ -58,9 +58,9 @@ def test_it_reads_input_from_a_file(cast: Cast, tmp_path: Path):
         (["runs", "start", "support", "--input", "{"], "--input is not JSON"),
         (["runs", "start", "support", "--input", "[" * 100_000], "--input is not JSON"),
         (["runs", "start", "support", "--input", "@/nowhere"], "cannot read /nowhere"),
-        (["runs", "start", "nobody", "--input", "{}"], "no agent 'nobody'"),
+        (["runs", "start", "nobody", "--input", "{}"], "no agent “nobody”"),
         (["runs", "start", "off", "--input", "{}"], "switched off"),
-        (["runs", "start", "support", "--input", "{}", "--as", "stranger"], "no agent 'support'"),
+        (["runs", "start", "support", "--input", "{}", "--as", "stranger"], "no agent “support”"),
         (["runs", "start", "support", "--input", "{}", "--as", "nobody"], "no active user 'nobody'"),
         (["runs", "start", "support", "--input", json.dumps("x" * 300_000)], "at most 262,144"),
         (["runs", "show", "nonsense"], "no run 'nonsense'"),
@@ -294,7 +294,7 @@ def test_it_ends_with_one_line_and_code_1(committed: None):
         [sys.executable, "manage.py", *words], env=os.environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Refused: There is no agent 'nobody'.\n"
+    assert done.stderr == "Refused: There is no agent “nobody”.\n"
 
 
 def test_it_starts_a_run_about_something_with_some_tools(cast: Cast):

@@ -73,7 +73,7 @@ def write_into_tables():
 
 VALUES = {
     "uuid": "gen_random_uuid()", "jsonb": "'{}'", "timestamp with time zone": "now()", "boolean": "true", "bytea": "'x'",
-    "inet": "'::1'",
+    "inet": "'::1'", "date": "current_date",
 }  # fmt: skip
 
 
