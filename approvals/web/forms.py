@@ -16,7 +16,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.html import escape
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from agentdesk import masking
@@ -41,7 +41,7 @@ class ArgumentField(forms.Field):
         self.choices = _choices(slot) if slot.control in _CHOOSING else []
         super().__init__(
             label=slot.label,
-            help_text=" ".join(part for part in (escape(slot.help), _notation(slot)) if part),  # agents write the help: escaped
+            help_text=format_html_join(" · ", "{}", ((part,) for part in (slot.help, _notation(slot)) if part)),
             required=slot.is_required,
             initial=self.shown(),
             widget=_widget(slot, [(key, label) for key, label, _value in self.choices]),

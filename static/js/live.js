@@ -24,6 +24,7 @@ const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const OVERTAKEN_MS = 400;
+const TOGETHER_MS = 5_000; // the panel and the card bring the same news, in either order
 const COUNT_WITHIN_MS = 3_000; // a counter may lag so far: a thousand pages do not ask in one moment
 const ANSWER_MS = 3_000; // after that the desk does not hear its own events: what it finds itself comes, what was missed does not
 const FINAL_CODES = new Set([4401, 4403]);
@@ -40,6 +41,7 @@ let ended = false;
 let watched = "";
 let retryTimer = 0;
 let unanswered = 0;
+let askedUntil = 0; // when the form for a decision gave way to what another decided
 
 /** Shows the state of the connection: connecting, live, offline or ended. */
 function show(state) {
@@ -207,7 +209,7 @@ function place(current, incoming) {
   }
   const saidBefore = current.dataset.say;
   const swapped = htmx.swap({ text: incoming.outerHTML, target: current, swap: "outerMorph", sourceElement: document.body });
-  if (incoming.dataset.say && incoming.dataset.say !== saidBefore) say(incoming.dataset.say, { now: isAsked() });
+  if (incoming.dataset.say && incoming.dataset.say !== saidBefore) say(incoming.dataset.say, { now: isAsked() || Date.now() - askedUntil < TOGETHER_MS });
   return swapped;
 }
 
@@ -273,7 +275,10 @@ function parts(root) {
 function offer(current, incoming) {
   if (version(incoming) === version(current)) return;
   if (touched(current)) current.querySelector("[data-changed-note]")?.removeAttribute("hidden");
-  else place(current, incoming);
+  else {
+    if (isAsked()) askedUntil = Date.now();
+    place(current, incoming);
+  }
 }
 
 function touched(form) {
